@@ -1,0 +1,188 @@
+import { z } from "zod";
+import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
+import { parseBytes } from "#shared/core/bytes.ts";
+import { parseDurationMs } from "#shared/core/duration.ts";
+
+/** "10s", "500ms" → milliseconds. */
+export const durationSchema = z
+  .string()
+  .refine((text) => parseDurationMs(text) !== undefined, "a duration such as 500ms, 10s, 5m, 1h or 7d")
+  .transform((text) => parseDurationMs(text) ?? 0)
+  .meta({ title: "duration", examples: ["500ms", "10s", "5m"] });
+
+/** "16KiB", "10MiB" → bytes. */
+export const bytesSchema = z
+  .string()
+  .refine((text) => parseBytes(text) !== undefined, "a size such as 512B, 16KiB or 10MiB")
+  .transform((text) => parseBytes(text) ?? 0)
+  .meta({ title: "size", examples: ["16KiB", "10MiB"] });
+
+export const addressSchema = z
+  .string()
+  .refine((text) => parseAddress(text) !== undefined, "an IPv4 or IPv6 address")
+  .meta({ title: "IP address" });
+
+export const cidrSchema = z
+  .string()
+  .refine((text) => parseCidr(text) !== undefined, "a network such as 10.0.0.0/8 with no bits set behind the prefix")
+  .meta({ title: "CIDR" });
+
+export const socketAddressSchema = z
+  .string()
+  .refine((text) => parseSocketAddress(text) !== undefined, 'an "address:port" such as "127.0.0.1:8080"')
+  .meta({ title: "address:port" });
+
+export const countrySchema = z
+  .string()
+  .regex(/^[A-Z]{2}$/, "a country as two capital letters (ISO 3166)")
+  .meta({ title: "country" });
+
+export const continents = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"] as const;
+export const continentSchema = z.enum(continents);
+
+export const balanceNames = [
+  "round-robin",
+  "weighted",
+  "least-connections",
+  "ip-hash",
+  "least-response-time",
+  "random",
+  "power-of-two",
+] as const;
+export const balanceSchema = z.enum(balanceNames);
+export type BalanceName = z.output<typeof balanceSchema>;
+
+const count = (max: number) => z.int().min(1).max(max);
+
+/** An active check. Times in milliseconds once parsed. */
+export const healthSchema = z
+  .strictObject({
+    type: z.enum(["http", "tcp"]).describe("http passes on an expected status, tcp on a connect"),
+    port: z.int().min(1).max(65_535).optional().describe("where to check; default: the endpoint's own port"),
+    path: z.string().startsWith("/").default("/health").describe("target of the GET of an http check"),
+    host: z.string().optional().describe("Host header of an http check; default: the address"),
+    expectStatus: z.array(z.int().min(100).max(599)).min(1).default([200]).describe("statuses that pass"),
+    interval: durationSchema.prefault("10s").describe("from one check to the next, ±10 % jitter"),
+    timeout: durationSchema.prefault("2s").describe("of one whole check"),
+    fall: count(100).default(3).describe("failures in a row that take an endpoint out"),
+    rise: count(100).default(3).describe("passes in a row that bring it back"),
+  })
+  .transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }));
+export type HealthConfig = z.output<typeof healthSchema>;
+
+export const proxyVersionSchema = z.enum(["v1", "v2"]);
+export type ProxyVersion = z.output<typeof proxyVersionSchema>;
+
+export const endpointSchema = z.strictObject({
+  address: socketAddressSchema,
+  name: z.string().min(1).optional().describe("for people: in status, explain, logs; default: the address"),
+  weight: count(1_000).default(1),
+  zone: z.string().optional(),
+  backup: z.boolean().default(false).describe("used only while no other endpoint is eligible"),
+});
+export type EndpointConfig = z.output<typeof endpointSchema>;
+
+export const outlierSchema = z
+  .strictObject({
+    consecutiveFailures: count(1_000).default(5),
+    ejectFor: durationSchema.prefault("30s").describe("of the first ejection; each further one in a row lasts longer"),
+    maxEjectedPercent: z.int().min(0).max(100).default(50),
+  })
+  .transform(({ ejectFor, ...rest }) => ({ ...rest, ejectForMs: ejectFor }));
+
+export const retriesSchema = z
+  .strictObject({
+    attempts: count(10).default(2).describe("counting the first"),
+    budgetPercent: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(20)
+      .describe("retries as a share of requests; refused connects and resets before any answer cost nothing"),
+    perTryTimeout: durationSchema.prefault("2s").describe("until the head of the answer, while another try is left"),
+  })
+  .transform(({ perTryTimeout, ...rest }) => ({ ...rest, perTryTimeoutMs: perTryTimeout }));
+
+export const poolSchema = z
+  .strictObject({
+    balance: balanceSchema.default("round-robin"),
+    endpoints: z.array(endpointSchema).max(10_000),
+    health: healthSchema.optional().describe("without it every endpoint counts as up"),
+    outlier: outlierSchema.optional().describe("passive ejection by failures of real traffic"),
+    retries: retriesSchema.prefault({}),
+    essential: z.boolean().default(false).describe("the region is down without it"),
+    connectionMaxAge: durationSchema.prefault("30s").describe("of a kept-alive connection, ±10 % jitter"),
+    proxyProtocol: z.strictObject({ send: proxyVersionSchema }).optional(),
+    slowStart: durationSchema.optional().describe("the weight of an endpoint that came back grows over this time"),
+    panicThreshold: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(50)
+      .describe("percent of endpoints that must be eligible; below it all are used"),
+  })
+  .superRefine((pool, context) => {
+    const seen = new Set<string>();
+    for (const [i, endpoint] of pool.endpoints.entries()) {
+      if (seen.has(endpoint.address))
+        context.addIssue({
+          code: "custom",
+          path: ["endpoints", i, "address"],
+          message: `${endpoint.address} is listed twice`,
+        });
+      seen.add(endpoint.address);
+    }
+  })
+  .transform(({ connectionMaxAge, slowStart, ...rest }) => ({
+    ...rest,
+    connectionMaxAgeMs: connectionMaxAge,
+    slowStartMs: slowStart ?? 0,
+  }));
+export type PoolConfig = z.output<typeof poolSchema>;
+
+/** Keys that every service has. */
+export const nodeKeys = {
+  node: z.string().optional().describe("name of this node in logs, status and trace; default: the service's"),
+  region: z.string().optional(),
+  zone: z.string().optional().describe("where this node stands: endpoints of its own zone are preferred"),
+  admin: socketAddressSchema.optional().describe("listener of the admin API; none without it"),
+  localAddress: addressSchema.optional().describe("source address of every connection that this node opens"),
+  workers: z.literal(1).default(1).describe("processes that share the sockets"),
+  drain: z
+    .strictObject({
+      hold: durationSchema.prefault("0s").describe("listeners stay open this long after SIGTERM; use one DNS TTL"),
+      timeout: durationSchema.prefault("30s").describe("then whatever is still under way is cut"),
+    })
+    .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
+    .prefault({}),
+} as const;
+
+/** Where the place of a client comes from. */
+export const geoSchema = z.strictObject({
+  database: z.string().default("builtin").describe("builtin, or the path of a country or city MMDB"),
+  networks: z
+    .record(
+      cidrSchema,
+      z.strictObject({
+        country: countrySchema.optional(),
+        continent: continentSchema.optional(),
+        location: z.tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)]).optional(),
+        asn: z.int().min(1).optional(),
+      }),
+    )
+    .default({})
+    .describe("CIDR → place; wins over the database, the longest prefix first"),
+});
+export type GeoConfig = z.output<typeof geoSchema>;
+
+/** Every pool that is named must exist. */
+export function poolMustExist(
+  context: z.core.$RefinementCtx,
+  pools: Readonly<Record<string, unknown>>,
+  name: string,
+  path: PropertyKey[],
+): void {
+  if (Object.hasOwn(pools, name)) return;
+  const known = Object.keys(pools).join(", ") || "none";
+  context.addIssue({ code: "custom", path, message: `there is no pool "${name}" (known: ${known})` });
+}

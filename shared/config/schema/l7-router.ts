@@ -1,0 +1,85 @@
+import { z } from "zod";
+import {
+  bytesSchema,
+  cidrSchema,
+  durationSchema,
+  nodeKeys,
+  poolMustExist,
+  poolSchema,
+  socketAddressSchema,
+} from "./common.ts";
+
+const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a token (RFC 9110 §5.6.2)");
+
+const pathSchema = z
+  .string()
+  .startsWith("/")
+  .refine((path) => !path.slice(0, -1).includes("*"), "an exact path, or a prefix that ends in /*")
+  .refine((path) => !path.endsWith("*") || path.endsWith("/*"), "a prefix that ends in /*");
+
+/** Every key that is given must match. */
+const matchSchema = z.strictObject({
+  host: z.string().optional().describe('exact, or "*.example.org" for every name below'),
+  path: pathSchema.optional().describe('exact, or "/api/*" for /api, /api/ and all below'),
+  pathRegex: z
+    .string()
+    .refine(isRegularExpression, "a regular expression of JavaScript")
+    .optional()
+    .describe("matched against the whole normalised path"),
+  methods: z.array(token).min(1).optional(),
+  headers: z.record(token, z.string()).optional(),
+  cookies: z.record(token, z.string()).optional(),
+  query: z.record(z.string(), z.string()).optional(),
+});
+export type MatchConfig = z.output<typeof matchSchema>;
+
+const routeSchema = z.strictObject({ match: matchSchema, pool: z.string() });
+export type RouteConfig = z.output<typeof routeSchema>;
+
+/** l7-router.yaml */
+export const l7RouterSchema = z
+  .strictObject({
+    ...nodeKeys,
+    listeners: z.array(z.strictObject({ address: socketAddressSchema })).min(1),
+    engine: z.literal("http-proxy").default("http-proxy"),
+    trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
+    routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
+    pools: z.record(z.string(), poolSchema),
+    limits: z
+      .strictObject({
+        headerBytes: bytesSchema.prefault("16KiB").describe("of a request's head; over it 431"),
+        targetBytes: bytesSchema.prefault("8KiB").describe("of a request's target; over it 414"),
+        bodyBytes: bytesSchema.prefault("10MiB").describe("of a request's body; over it 413"),
+      })
+      .prefault({}),
+    timeouts: z
+      .strictObject({
+        head: durationSchema.prefault("10s").describe("from connect, or the first byte, to the end of a head"),
+        body: durationSchema.prefault("30s").describe("between two bytes of a body"),
+        idle: durationSchema.prefault("60s").describe("of a kept-alive connection between requests"),
+        connect: durationSchema.prefault("1s").describe("of one connect to an endpoint"),
+        request: durationSchema.prefault("30s").describe("to the head of the answer, over all tries"),
+      })
+      .transform((t) => ({
+        headMs: t.head,
+        bodyMs: t.body,
+        idleMs: t.idle,
+        connectMs: t.connect,
+        requestMs: t.request,
+      }))
+      .prefault({}),
+    accessLog: z.boolean().default(false).describe("one log line a request"),
+  })
+  .superRefine((config, context) => {
+    for (const [i, route] of config.routes.entries())
+      poolMustExist(context, config.pools, route.pool, ["routes", i, "pool"]);
+  });
+export type L7RouterConfig = z.output<typeof l7RouterSchema>;
+
+function isRegularExpression(text: string): boolean {
+  try {
+    return Boolean(new RegExp(text, "u"));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { nodeKeys, proxyVersionSchema, socketAddressSchema } from "./common.ts";
+
+export const originServices = ["web", "api", "static", "admin", "telemetry", "db"] as const;
+
+const serverSchema = z.strictObject({
+  name: z.string().min(1).describe("web-1, api-3 ...: unique in the zone"),
+  service: z.enum(originServices),
+  address: socketAddressSchema,
+  proxyProtocol: z
+    .strictObject({ accept: proxyVersionSchema })
+    .optional()
+    .describe("every connection must begin with such a header"),
+});
+export type OriginServerConfig = z.output<typeof serverSchema>;
+
+/** origin.yaml: the servers of one zone, in one process. */
+export const originSchema = z.strictObject({
+  ...nodeKeys,
+  servers: z.array(serverSchema).min(1),
+  replicas: z
+    .array(socketAddressSchema)
+    .default([])
+    .describe("where api servers read the film catalogue: the db listeners of the zone's forwarders, tried in order"),
+});
+export type OriginConfig = z.output<typeof originSchema>;

@@ -1,0 +1,67 @@
+import type { Reason } from "#shared/core/error.ts";
+import type { BalanceName } from "#shared/config/schema/common.ts";
+
+/** What an operator wants of an endpoint: take new work, finish the old, or nothing at all. */
+export type AdminState = "enabled" | "draining" | "disabled";
+
+/** One endpoint as `GET /status` shows it. Moments are ISO 8601, times milliseconds. */
+export interface EndpointStatus {
+  readonly address: string;
+  readonly name: string;
+  readonly zone: string | null;
+  readonly state: "up" | "down" | "ejected" | "draining" | "disabled" | "unknown";
+  readonly eligible: boolean;
+  readonly reason: Reason;
+  readonly since: string;
+  /** Requests or connections under way. */
+  readonly active: number;
+  readonly weight: number;
+  readonly backup: boolean;
+  readonly latencyMs: number | null;
+  readonly lastCheck: { readonly at: string; readonly passed: boolean; readonly detail: string } | null;
+}
+
+/** One pool as `GET /status` shows it. */
+export interface PoolStatus {
+  readonly name: string;
+  readonly balance: BalanceName;
+  readonly eligible: number;
+  readonly panic: boolean;
+  readonly essential: boolean;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
+/** Why one endpoint was, or was not, taken. */
+export interface CandidateReport {
+  readonly address: string;
+  readonly name: string;
+  readonly zone: string | null;
+  readonly active: number;
+  readonly weight: number;
+  /** `OK` for those the picker chose among, else why this one was not among them. */
+  readonly reason: Reason;
+  readonly picked: boolean;
+}
+
+/** The recorded choice of one attempt. */
+export interface Choice {
+  readonly pool: string;
+  readonly balance: BalanceName;
+  readonly address: string | null;
+  readonly name: string | null;
+  readonly zone: string | null;
+  /** `OK`, `PANIC`, `ZONE_FAILOVER`, `BACKUP`, `NO_HEALTHY` or `NO_ENDPOINT`. */
+  readonly reason: Reason;
+  readonly active: number;
+  readonly candidates: readonly CandidateReport[];
+}
+
+/** What the admin API may do with a pool. */
+export interface AdminPool {
+  readonly name: string;
+  status(): PoolStatus;
+  /** @returns false if there is no such endpoint */
+  setEndpointState(address: string, state: AdminState): boolean;
+  /** @throws {UsageError} if this pool cannot balance so */
+  setBalance(balance: BalanceName): void;
+}
