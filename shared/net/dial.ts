@@ -1,0 +1,63 @@
+import net from "node:net";
+import { formatSocketAddress } from "#shared/core/cidr.ts";
+import { TrafficError, messageOf } from "#shared/core/error.ts";
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Own source address, so that limits, logs and PROXY headers tell nodes apart. */
+  readonly localAddress?: string | undefined;
+  readonly timeoutMs: number;
+  readonly allowHalfOpen?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Opens one TCP connection. The socket is handed over with a no-op 'error' listener, so that a reset before the caller
+ * listens does not end the process.
+ * @throws {TrafficError} CONNECT_FAILED, CONNECT_TIMEOUT, or CLIENT_GONE when `signal` aborts */
+export function dial(options: DialOptions): Promise<net.Socket> {
+  const { host, port, timeoutMs, signal } = options;
+  const address = formatSocketAddress(host, port);
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(abandoned(address));
+    const socket = net.connect({
+      host,
+      port,
+      noDelay: true,
+      allowHalfOpen: options.allowHalfOpen ?? false,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    });
+    const settle = (error?: TrafficError) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      socket.off("connect", onConnect);
+      if (!error) return resolve(socket);
+      socket.destroy();
+      reject(error);
+    };
+    const onConnect = () => settle();
+    const onAbort = () => settle(abandoned(address));
+    const timer = setTimeout(() => settle(tooSlow(address, timeoutMs)), timeoutMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    socket.once("connect", onConnect);
+    socket.on("error", (error) => {
+      if (socket.connecting || !socket.remoteAddress) settle(failed(address, error));
+    });
+  });
+}
+
+function failed(address: string, cause: unknown): TrafficError {
+  const message = `connect to ${address}: ${messageOf(cause)}`;
+  return new TrafficError("CONNECT_FAILED", message, { origin: "upstream", retryable: true, cause });
+}
+
+function tooSlow(address: string, timeoutMs: number): TrafficError {
+  const message = `connect to ${address}: no answer in ${timeoutMs} ms`;
+  return new TrafficError("CONNECT_TIMEOUT", message, { origin: "upstream", retryable: true });
+}
+
+function abandoned(address: string): TrafficError {
+  return new TrafficError("CLIENT_GONE", `connect to ${address}: nobody waits for it any more`, {
+    origin: "downstream",
+  });
+}

@@ -1,0 +1,195 @@
+import { UsageError, messageOf } from "#shared/core/error.ts";
+import manifest from "../../package.json" with { type: "json" };
+import { listenAdmin } from "./admin.ts";
+import type { AdminListener, AdminNode } from "./admin.ts";
+import type { Host, NodeConfig, Service, ServiceDefinition } from "./service.ts";
+
+const quickStopMs = 1_000; // SIGINT: time for what is under way
+
+type Phase = "starting" | "running" | "draining" | "stopping";
+
+/** One running node: started, watched over by its admin API, reloaded, drained, ended. */
+export class Lifecycle<Config extends NodeConfig> {
+  readonly #definition: ServiceDefinition<Config>;
+  readonly #host: Host;
+  readonly #readConfig: () => Config;
+  readonly #startedMs: number;
+  #service: Service<Config> | undefined;
+  #config: Config | undefined;
+  #admin: AdminListener | undefined;
+  #phase: Phase = "starting";
+  #revision = 0;
+  #lastReload: { at: string; ok: boolean; error: string | null } | null = null;
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  constructor(definition: ServiceDefinition<Config>, host: Host, readConfig: () => Config) {
+    this.#definition = definition;
+    this.#host = host;
+    this.#readConfig = readConfig;
+    this.#startedMs = host.clock.nowMs();
+  }
+
+  /** The real address of the admin listener. */
+  get adminAddress(): string | undefined {
+    return this.#admin?.address;
+  }
+
+  /** @throws {UsageError} for what the operator must mend, such as a taken port; then nothing is left open */
+  async start(config: Config): Promise<void> {
+    // The admin listener first: a second instance of a node stops here, before it shares anything with the first.
+    if (config.admin !== undefined)
+      this.#admin = await listenAdmin(this.#adminNode(), config.admin, process.env["WATERSHED_ADMIN_TOKEN"]);
+    try {
+      this.#service = await this.#definition.start(config, this.#host);
+    } catch (error) {
+      await this.#admin?.close();
+      throw error;
+    }
+    const service = this.#service;
+    this.#admin?.extend((app) => service.extendAdmin?.(app));
+    this.#config = config;
+    this.#phase = "running";
+    this.#countRevision();
+    this.#host.log.info({ admin: this.#admin?.address, version: manifest.version }, "started");
+  }
+
+  /** SIGTERM drains, a second one ends at once; SIGINT stops quickly; SIGHUP reloads. A lost launcher is like SIGINT. */
+  obeySignals(): void {
+    process.on("SIGTERM", () => {
+      if (this.#phase === "stopping") process.exit(0);
+      void this.#endProcess(this.#drainAndFinish());
+    });
+    const stopQuickly = () => {
+      if (this.#phase !== "stopping") void this.#endProcess(this.#finish(quickStopMs));
+    };
+    process.on("SIGINT", stopQuickly);
+    process.on("SIGHUP", () => void this.tryReload());
+    if (process.connected) process.on("disconnect", stopQuickly);
+    process.channel?.unref();
+  }
+
+  /** Reloads; a config that is refused is logged and counted, and the old one stays. */
+  async tryReload(): Promise<void> {
+    await this.reload().catch(() => {}); // Already said where it failed.
+  }
+
+  /** @throws {UsageError} with the errors of the new config; the old one stays */
+  reload(): Promise<{ readonly revision: number }> {
+    const next = this.#reloading.then(() => this.#reloadNow());
+    this.#reloading = next.catch(() => {});
+    return next;
+  }
+
+  async #reloadNow(): Promise<{ readonly revision: number }> {
+    const { log, metrics, events } = this.#host;
+    try {
+      const config = this.#readConfig();
+      if (config.admin !== this.#config?.admin)
+        throw new UsageError("admin: the admin listener changes only by a restart");
+      if (config.node !== this.#config?.node)
+        throw new UsageError("node: the name of a node changes only by a restart");
+      await this.#service?.reload(config);
+      this.#config = config;
+      this.#countRevision();
+      metrics.count("watershed_reloads_total", { result: "ok" });
+      this.#lastReload = { at: new Date().toISOString(), ok: true, error: null };
+      events.emit("reloaded", { revision: this.#revision });
+      log.info({ revision: this.#revision }, "reloaded");
+      return { revision: this.#revision };
+    } catch (error) {
+      metrics.count("watershed_reloads_total", { result: "refused" });
+      this.#lastReload = { at: new Date().toISOString(), ok: false, error: messageOf(error) };
+      events.emit("reload_refused", { error: messageOf(error) });
+      log.error({ error: messageOf(error) }, "reload_refused");
+      throw error;
+    }
+  }
+
+  #countRevision(): void {
+    this.#revision++;
+    this.#host.metrics.set("watershed_config_revision", {}, this.#revision);
+  }
+
+  #drain(): void {
+    if (this.#phase !== "running") return;
+    this.#phase = "draining";
+    this.#service?.drain();
+    this.#host.events.emit("draining", {});
+    this.#host.log.info("draining");
+  }
+
+  /** Takes no new work once whoever sends it had `holdMs` to notice; what is left after `timeoutMs` is cut. */
+  async #drainAndFinish(): Promise<void> {
+    const { holdMs, timeoutMs } = this.#config?.drain ?? { holdMs: 0, timeoutMs: 0 };
+    this.#drain();
+    this.#phase = "stopping";
+    await this.#sleep(Math.min(holdMs, timeoutMs));
+    await this.#finish(Math.max(0, timeoutMs - holdMs));
+  }
+
+  async #finish(limitMs: number): Promise<void> {
+    this.#phase = "stopping";
+    if (this.#service) {
+      await Promise.race([this.#service.finish(), this.#sleep(limitMs)]);
+      await this.#service.close();
+    }
+    await this.#admin?.close();
+  }
+
+  async #endProcess(finished: Promise<void>): Promise<void> {
+    try {
+      await finished;
+      this.#host.log.info("stopped");
+      process.exit(0);
+    } catch (error) {
+      this.#host.log.error({ error: messageOf(error) }, "stop_failed");
+      process.exit(1);
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    // Not the host's clock: its timers let the process end early.
+    return new Promise((resolve) => setTimeout(resolve, delayMs));
+  }
+
+  #ready(): { ready: boolean; reason: string } {
+    if (this.#phase === "starting") return { ready: false, reason: "STARTING" };
+    if (this.#phase !== "running") return { ready: false, reason: "DRAINING" };
+    const why = this.#service?.notReady();
+    return why === undefined ? { ready: true, reason: "OK" } : { ready: false, reason: why };
+  }
+
+  #adminNode(): AdminNode {
+    const service = () => {
+      if (!this.#service) throw new UsageError("still starting");
+      return this.#service;
+    };
+    return {
+      host: this.#host,
+      ready: () => this.#ready(),
+      status: () => this.#status(),
+      explain: (query) => service().explain(query),
+      findDecision: (id) => this.#service?.findDecision?.(id),
+      pools: () => this.#service?.pools() ?? [],
+      reload: () => this.reload(),
+      drain: () => this.#drain(),
+    };
+  }
+
+  #status(): Record<string, unknown> {
+    const { ready, reason } = this.#ready();
+    const phase = this.#phase === "running" ? (ready ? "ready" : "starting") : this.#phase;
+    return {
+      service: this.#definition.name,
+      node: this.#host.node,
+      version: manifest.version,
+      revision: this.#revision,
+      lastReload: this.#lastReload,
+      uptimeMs: Math.round(this.#host.clock.nowMs() - this.#startedMs),
+      state: phase,
+      reason,
+      pools: [...(this.#service?.pools() ?? [])].map((pool) => pool.status()),
+      ...this.#service?.status(),
+    };
+  }
+}

@@ -1,0 +1,89 @@
+import { Command, CommanderError } from "commander";
+import { loadConfig, validate } from "#shared/config/load.ts";
+import { topologySchema } from "#shared/config/schema/topology.ts";
+import { systemClock } from "#shared/core/clock.ts";
+import { UsageError, messageOf } from "#shared/core/error.ts";
+import { systemRandom } from "#shared/core/random.ts";
+import { DecisionLog } from "#shared/observe/decisions.ts";
+import { EventLog } from "#shared/observe/events.ts";
+import { createLogger } from "#shared/observe/log.ts";
+import { createMetrics } from "#shared/observe/metrics.ts";
+import { applyScale, configOf } from "#shared/topology/topology.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { Host, NodeConfig, ServiceDefinition } from "./service.ts";
+import { watchFile } from "./watch.ts";
+
+interface Options {
+  readonly config?: string;
+  readonly topology?: string;
+  readonly node?: string;
+  readonly scale?: string;
+  readonly check?: boolean;
+  readonly watch?: boolean;
+}
+
+/** The main of every service: reads the config, starts, serves the admin API, ends on a signal.
+ * Exit codes: 0 clean stop, 1 runtime failure, 2 bad usage or config. */
+export async function runService<Config extends NodeConfig>(
+  definition: ServiceDefinition<Config>,
+  argv: readonly string[],
+): Promise<void> {
+  try {
+    const options = parseOptions(definition.name, argv);
+    const read = () => readConfig(definition, options);
+    const config = read();
+    if (options.check) {
+      process.stdout.write(`${options.config ?? options.topology}: ok\n`);
+      return;
+    }
+    const lifecycle = new Lifecycle(definition, createHost(definition.name, config), read);
+    await lifecycle.start(config);
+    lifecycle.obeySignals();
+    if (options.watch) watchFile(options.config ?? options.topology ?? "", () => void lifecycle.tryReload());
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+    const usage = error instanceof UsageError;
+    process.stderr.write(`${usage ? error.message : error instanceof Error ? error.stack : messageOf(error)}\n`);
+    process.exit(usage ? 2 : 1);
+  }
+}
+
+function parseOptions(service: string, argv: readonly string[]): Options {
+  const command = new Command(service)
+    .description(`Runs one ${service} from its own config file, or as a node of a topology.`)
+    .option("--config <file>", "config of this service (YAML)")
+    .option("--topology <file>", "topology to derive the config from; needs --node")
+    .option("--node <name>", "name of the node in the topology")
+    .option("--scale <name>", "scale of the topology")
+    .option("--check", "validate the config and exit")
+    .option("--watch", "reload when the file changes")
+    .allowExcessArguments(false)
+    .exitOverride();
+  const options = command.parse(argv, { from: "user" }).opts<Options>();
+  if (!options.config === !options.topology)
+    throw new UsageError("give either --config FILE or --topology FILE --node NAME");
+  if (options.topology && !options.node) throw new UsageError("--topology needs --node NAME");
+  if (options.config && (options.node || options.scale)) throw new UsageError("--node and --scale go with --topology");
+  return options;
+}
+
+function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Config>, options: Options): Config {
+  if (options.config) return loadConfig(options.config, definition.schema);
+  const topology = applyScale(loadConfig(options.topology ?? "", topologySchema), options.scale);
+  const { service, config } = configOf(topology, options.node ?? "");
+  if (service !== definition.name) throw new UsageError(`node ${options.node} runs ${service}, not ${definition.name}`);
+  return validate(config, `${options.topology} (${options.node})`, definition.schema);
+}
+
+function createHost(service: string, config: NodeConfig): Host {
+  const names = { service, node: config.node ?? service };
+  return {
+    node: names.node,
+    clock: systemClock,
+    random: systemRandom,
+    log: createLogger(names),
+    metrics: createMetrics(names),
+    events: new EventLog(),
+    decisions: new DecisionLog(),
+  };
+}
