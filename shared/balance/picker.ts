@@ -4,7 +4,7 @@ import type { Random } from "#shared/core/random.ts";
 export interface Candidate {
   /** Stable over reloads: "address:port". */
   readonly id: string;
-  /** 1..1000, already lowered by slow start. */
+  /** Above 0, up to 1000; already lowered by slow start, so it may be a fraction. */
   readonly weight: number;
   /** Requests or connections under way. */
   readonly active: number;

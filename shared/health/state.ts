@@ -88,7 +88,14 @@ function goUp(state: HealthState, pass: Observation): HealthState {
 }
 
 function goDown(state: HealthState, failure: Observation): HealthState {
-  const down = { ...state, status: "down", sinceMs: failure.atMs, ...why(failure), against: 0, cameBack: false } as const;
+  const down = {
+    ...state,
+    status: "down",
+    sinceMs: failure.atMs,
+    ...why(failure),
+    against: 0,
+    cameBack: false,
+  } as const;
   const calm = !state.cameBack || failure.atMs - state.sinceMs >= calmMs;
   if (calm) return { ...down, flaps: 0, heldUntilMs: 0 };
   if (failure.definitive) return down; // Announced: a restart is no flap.

@@ -47,6 +47,47 @@ export type RecordsConfig = z.output<typeof recordsSchema>;
 
 const regionListSchema = z.array(z.string()).min(1);
 
+/** Which regions serve a client, in order. */
+export const steeringSchema = z
+  .strictObject({
+    countries: z.record(countrySchema, regionListSchema).default({}).describe("country → regions in order"),
+    continents: z
+      .partialRecord(z.enum(continents), regionListSchema)
+      .default({})
+      .describe("continent → regions in order"),
+    default: z
+      .union([z.literal("nearest"), regionListSchema])
+      .default("nearest")
+      .describe("for every other client: nearest by coordinates, or regions in order"),
+  })
+  .prefault({})
+  .describe("the first that matches the client: country, continent, default");
+
+/** Every region that steering names must exist. */
+export function steeringMustNameRegions(
+  context: z.core.$RefinementCtx,
+  regions: Readonly<Record<string, unknown>>,
+  steering: z.output<typeof steeringSchema>,
+): void {
+  for (const key of ["countries", "continents"] as const)
+    for (const [place, list] of Object.entries(steering[key]))
+      for (const [i, region] of list.entries()) regionMustExist(context, regions, region, ["steering", key, place, i]);
+  if (steering.default === "nearest") return;
+  for (const [i, region] of steering.default.entries())
+    regionMustExist(context, regions, region, ["steering", "default", i]);
+}
+
+function regionMustExist(
+  context: z.core.$RefinementCtx,
+  regions: Readonly<Record<string, unknown>>,
+  name: string,
+  path: PropertyKey[],
+): void {
+  if (Object.hasOwn(regions, name)) return;
+  const known = Object.keys(regions).join(", ") || "none";
+  context.addIssue({ code: "custom", path, message: `there is no region "${name}" (known: ${known})` });
+}
+
 const serviceSchema = z.strictObject({
   ttl: ttlSeconds.prefault("10s"),
   answers: z.int().min(1).max(32).default(2).describe("addresses in one answer, rotated"),
@@ -72,14 +113,7 @@ export const geodnsSchema = z
       z.string(),
       z.strictObject({ location: z.tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)]) }),
     ),
-    steering: z
-      .strictObject({
-        countries: z.record(countrySchema, regionListSchema).default({}),
-        continents: z.partialRecord(z.enum(continents), regionListSchema).default({}),
-        default: z.union([z.literal("nearest"), regionListSchema]).default("nearest"),
-      })
-      .prefault({})
-      .describe("the first that matches the client: country, continent, default"),
+    steering: steeringSchema,
     services: z.record(z.string(), serviceSchema).default({}),
     dnsZones: z.record(z.string(), dnsZoneSchema),
     tcp: z
@@ -95,22 +129,10 @@ export const geodnsSchema = z
       .describe("CH TXT id.server and version.bind; REFUSED without; id is the NSID too"),
   })
   .superRefine((config, context) => {
-    const regionMustExist = (name: string, path: PropertyKey[]) => {
-      if (Object.hasOwn(config.regions, name)) return;
-      const known = Object.keys(config.regions).join(", ") || "none";
-      context.addIssue({ code: "custom", path, message: `there is no region "${name}" (known: ${known})` });
-    };
-    const { countries, continents: continentRules, default: fallback } = config.steering;
-    for (const [key, rules] of [
-      ["countries", countries],
-      ["continents", continentRules],
-    ] as const)
-      for (const [place, list] of Object.entries(rules))
-        for (const [i, region] of list.entries()) regionMustExist(region, ["steering", key, place, i]);
-    if (fallback !== "nearest")
-      for (const [i, region] of fallback.entries()) regionMustExist(region, ["steering", "default", i]);
+    steeringMustNameRegions(context, config.regions, config.steering);
     for (const [name, service] of Object.entries(config.services))
-      for (const region of Object.keys(service.regions)) regionMustExist(region, ["services", name, "regions", region]);
+      for (const region of Object.keys(service.regions))
+        regionMustExist(context, config.regions, region, ["services", name, "regions", region]);
     for (const [zone, { records }] of Object.entries(config.dnsZones))
       for (const [owner, { geo }] of Object.entries(records))
         if (geo !== undefined && !Object.hasOwn(config.services, geo))

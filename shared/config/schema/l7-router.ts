@@ -18,7 +18,7 @@ const pathSchema = z
   .refine((path) => !path.endsWith("*") || path.endsWith("/*"), "a prefix that ends in /*");
 
 /** Every key that is given must match. */
-const matchSchema = z.strictObject({
+export const matchSchema = z.strictObject({
   host: z.string().optional().describe('exact, or "*.example.org" for every name below'),
   path: pathSchema.optional().describe('exact, or "/api/*" for /api, /api/ and all below'),
   pathRegex: z

@@ -15,12 +15,26 @@ const serverSchema = z.strictObject({
 export type OriginServerConfig = z.output<typeof serverSchema>;
 
 /** origin.yaml: the servers of one zone, in one process. */
-export const originSchema = z.strictObject({
-  ...nodeKeys,
-  servers: z.array(serverSchema).min(1),
-  replicas: z
-    .array(socketAddressSchema)
-    .default([])
-    .describe("where api servers read the film catalogue: the db listeners of the zone's forwarders, tried in order"),
-});
+export const originSchema = z
+  .strictObject({
+    ...nodeKeys,
+    servers: z.array(serverSchema).min(1).max(1_000),
+    replicas: z
+      .array(socketAddressSchema)
+      .max(16)
+      .default([])
+      .describe("where api servers read the film catalogue: the db listeners of the zone's forwarders, asked in turn"),
+  })
+  .superRefine((origin, context) => {
+    const names = new Set<string>();
+    const addresses = new Set<string>();
+    for (const [i, { name, address }] of origin.servers.entries()) {
+      const path = (key: string) => ["servers", i, key];
+      if (names.has(name)) context.addIssue({ code: "custom", path: path("name"), message: `${name} is taken` });
+      if (addresses.has(address) && !address.endsWith(":0"))
+        context.addIssue({ code: "custom", path: path("address"), message: `${address} is listed twice` });
+      names.add(name);
+      addresses.add(address);
+    }
+  });
 export type OriginConfig = z.output<typeof originSchema>;

@@ -1,0 +1,63 @@
+import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { TrafficError, assert } from "#shared/core/error.ts";
+import { requestHttp } from "./http-client.ts";
+
+const statusBytesMax = 32 * 1_048_576; // ten thousand endpoints of some 400 bytes in several pools
+
+export interface AdminReply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** GET of the admin API of one node, with the token of WATERSHED_ADMIN_TOKEN where it is set.
+ * @param admin "address:port"
+ * @throws {TrafficError} if no whole answer came within `timeoutMs` */
+export async function getAdmin(admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+  const address = parseSocketAddress(admin);
+  assert(address, `${admin} was validated with the topology`);
+  const token = process.env["WATERSHED_ADMIN_TOKEN"];
+  const answer = await requestHttp({
+    ...address,
+    method: "GET",
+    target: path,
+    headers: [
+      ["Host", admin],
+      ["Connection", "close"],
+      ["User-Agent", "watershed-cli"],
+      ...(token ? [["Authorization", `Bearer ${token}`] as const] : []),
+    ],
+    connectTimeoutMs: timeoutMs,
+    timeoutMs,
+    bodyKeptBytesMax: statusBytesMax,
+  });
+  if (!answer.complete)
+    throw new TrafficError("UPSTREAM_RESET", `${admin}: the answer was cut`, { origin: "upstream" });
+  return { status: answer.status, text: answer.body.toString("utf8") };
+}
+
+/** The JSON object at `path`.
+ * @throws {TrafficError} also for a status other than 200, or anything that is no JSON object */
+export async function getAdminJson(admin: string, path: string, timeoutMs: number): Promise<Record<string, unknown>> {
+  const reply = await getAdmin(admin, path, timeoutMs);
+  if (reply.status !== 200) throw invalid(`${admin} answered ${reply.status}${hintOf(reply.status)}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(reply.text);
+  } catch (cause) {
+    throw invalid(`${admin} answered with something that is not JSON`, cause);
+  }
+  if (!isRecord(value)) throw invalid(`${admin} answered with JSON that is no object`);
+  return value;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function hintOf(status: number): string {
+  return status === 401 || status === 403 ? " (is WATERSHED_ADMIN_TOKEN the one the stack runs with?)" : "";
+}
+
+function invalid(message: string, cause?: unknown): TrafficError {
+  return new TrafficError("UPSTREAM_INVALID", message, { origin: "upstream", cause });
+}

@@ -1,0 +1,66 @@
+import { launcherLives, livingNodes, readRun, removeRun, stateDir } from "../stack/state.ts";
+import type { Run } from "../stack/state.ts";
+import { waitUntil } from "../stack/wait.ts";
+import { example } from "./command.ts";
+import type { AddCommand } from "./command.ts";
+
+const launcherLimitMs = 10_000; // it gives its processes 5 s
+const nodesLimitMs = 5_000;
+
+export const addDown: AddCommand = (program, exitWith) => {
+  const command = program
+    .command("down")
+    .description("ends the stack that is up here")
+    .action(async () => exitWith(await down(stateDir())));
+  example(command, "./watershed down");
+};
+
+async function down(dir: string): Promise<number> {
+  const run = readRun(dir);
+  if (!run) {
+    removeRun(dir); // It may be there and be no run.
+    return say("nothing is running here");
+  }
+  const lived = launcherLives(run);
+  if (lived) await endLauncher(run);
+  const left = await endNodes(run, lived);
+  removeRun(dir);
+  if (lived && left === 0) return say(`ended the stack (launcher ${run.launcherPid}, ${count(run.nodes.length)})`);
+  if (left > 0) return say(`the launcher ${run.launcherPid} was gone; ended ${count(left)} that it left`);
+  return say(`nothing is running any more; removed what the launcher ${run.launcherPid} left`);
+}
+
+async function endLauncher(run: Run): Promise<void> {
+  kill(run.launcherPid, "SIGTERM");
+  if (await waitUntil(() => !launcherLives(run), launcherLimitMs)) return;
+  kill(run.launcherPid, "SIGKILL");
+  await waitUntil(() => !launcherLives(run), nodesLimitMs);
+}
+
+/** Ends the nodes whose launcher is gone. Those that are just ending by themselves are waited for first.
+ * @returns how many had to be ended */
+async function endNodes(run: Run, launcherWasThere: boolean): Promise<number> {
+  if (launcherWasThere && (await waitUntil(() => livingNodes(run).length === 0, nodesLimitMs))) return 0;
+  const nodes = livingNodes(run);
+  for (const node of nodes) kill(node.pid, "SIGINT");
+  if (!(await waitUntil(() => livingNodes(run).length === 0, nodesLimitMs)))
+    for (const node of livingNodes(run)) kill(node.pid, "SIGKILL");
+  return nodes.length;
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has just ended.
+  }
+}
+
+function count(nodes: number): string {
+  return nodes === 1 ? "1 process" : `${nodes} processes`;
+}
+
+function say(line: string): number {
+  process.stdout.write(`${line}\n`);
+  return 0;
+}

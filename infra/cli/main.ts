@@ -1,0 +1,46 @@
+import { Command, CommanderError } from "commander";
+import { UsageError, messageOf } from "#shared/core/error.ts";
+import manifest from "../../package.json" with { type: "json" };
+import { addCheck } from "./commands/check.ts";
+import { addDown } from "./commands/down.ts";
+import { addRun } from "./commands/run.ts";
+import { addStatus } from "./commands/status.ts";
+import { addTrace } from "./commands/trace.ts";
+import { addUp } from "./commands/up.ts";
+import { StartError } from "./stack/ready.ts";
+
+/** In the order of the help. */
+const commands = [addUp, addDown, addStatus, addTrace, addCheck, addRun];
+
+/** Runs one command.
+ * @param argv without the program's own name
+ * @returns exit code: 0 done, 1 failed, 2 bad usage or config */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = new Command("watershed")
+    .description("Runs the stack of GeoDNS, L7 routers and L4 forwarders, and shows what it decides.")
+    .version(manifest.version)
+    .enablePositionalOptions() // "run" hands over the options behind its service
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError("(--help shows what there is)");
+  for (const add of commands) add(program, (code) => (exitCode = code));
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // It has said so already.
+  process.stderr.write(`${messageOf(error)}\n`);
+  if (error instanceof StartError) return error.exitCode;
+  return error instanceof UsageError ? 2 : 1;
+}
+
+if (import.meta.main) {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // Piped into head, say.
+  process.exitCode = await main(process.argv.slice(2));
+}

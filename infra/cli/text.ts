@@ -1,0 +1,29 @@
+/** How long ago, in its largest unit: "0s", "12s", "3m", "5h", "2d"; "" where it is not known. */
+export function formatAge(ageMs: number): string {
+  if (!Number.isFinite(ageMs)) return "";
+  const seconds = Math.max(0, Math.floor(ageMs / 1_000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** "0.4 ms", "4 ms", "1.2 s" */
+export function formatTook(durationMs: number): string {
+  if (durationMs < 1) return `${durationMs.toFixed(1)} ms`;
+  if (durationMs < 1_000) return `${Math.round(durationMs)} ms`;
+  return `${(durationMs / 1_000).toFixed(1)} s`;
+}
+
+/** Addresses of IPv4 in their short form: 127.11.1.10, .11 → "127.11.1.10-11"; those of another network stand whole. */
+export function shortenAddresses(addresses: readonly string[]): string {
+  return addresses
+    .map((address, i) => {
+      const network = address.slice(0, address.lastIndexOf("."));
+      const before = addresses[i - 1];
+      return before !== undefined && network !== "" && before.startsWith(`${network}.`)
+        ? address.slice(network.length)
+        : address;
+    })
+    .join(", ");
+}

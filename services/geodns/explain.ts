@@ -1,0 +1,83 @@
+import { formatAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
+import { UsageError } from "#shared/core/error.ts";
+import { decide } from "./decide.ts";
+import type { Asker, Decision } from "./decide.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { classes, parseType, typeName } from "./wire/codes.ts";
+import { formatName, parseName } from "./wire/name.ts";
+import type { Name } from "./wire/name.ts";
+import type { Question } from "./wire/query.ts";
+
+/** What would be answered, and why: `name`, `type` (default A), `client`, and `ecs` if a resolver would tell one.
+ * @throws {UsageError} if the query does not say enough */
+export function explain(parameters: URLSearchParams, snapshot: Snapshot): Record<string, unknown> {
+  const question = questionOf(parameters);
+  const client = parseAddress(parameters.get("client") ?? "");
+  if (!client) throw new UsageError("explain needs client=ADDRESS");
+  const ecs = parameters.get("ecs") ?? undefined;
+  const subnet = ecs === undefined ? undefined : subnetOf(ecs);
+  return describe(question, { client, subnet }, ecs, decide(question, { client, subnet }, snapshot, true));
+}
+
+function questionOf(parameters: URLSearchParams): Question {
+  const text = parameters.get("name") ?? "";
+  const name = text === "@" ? undefined : parseName(text, "");
+  if (name === undefined) throw new UsageError(`explain needs name=NAME, such as www.example.org; got "${text}"`);
+  const typeText = parameters.get("type") ?? "A";
+  const type = parseType(typeText);
+  if (type === undefined) throw new UsageError(`"${typeText}" is not a record type`);
+  return { name, type, class: classes.IN, bytes: new Uint8Array(0) };
+}
+
+function subnetOf(text: string): Asker["subnet"] {
+  const cidr = parseCidr(text);
+  if (!cidr) throw new UsageError(`ecs=${text} is not a network such as 81.2.69.0/24`);
+  return { address: cidr.prefix === 0 ? undefined : cidr.bytes };
+}
+
+/** A decision for people and tools: the same shape in explain and in recorded traces. */
+export function describe(
+  question: Pick<Question, "name" | "type">,
+  { client, subnet }: Asker,
+  ecs: string | undefined,
+  decision: Decision,
+): Record<string, unknown> {
+  const { steered, answers } = decision;
+  const records = answers.filter(({ set }) => set.type === question.type);
+  const ttls = answers.map(({ set }) => set.ttl);
+  return {
+    name: display(question.name),
+    type: typeName(question.type),
+    client: formatAddress(client),
+    ecs: ecs ?? null,
+    decidedBy: steered ? (subnet?.address ? "ecs" : "client") : null,
+    source: steered ? sourceOf(steered) : null,
+    place: steered?.located.place ?? null,
+    service: steered?.service.name ?? null,
+    rule: steered?.rule ?? "static records",
+    reason: steered?.reason ?? "OK",
+    region: steered?.reason === "FAIL_OPEN" ? null : (steered?.chosen[0]?.name ?? null),
+    regions: (steered?.candidates ?? []).map(({ name, healthy, reason, addresses }) => ({
+      region: name,
+      healthy,
+      reason,
+      addresses: addresses.map((one) => ({ address: one.address, state: one.state, reason: one.reason })),
+    })),
+    rcode: decision.rcode,
+    chain: answers
+      .filter(({ set }) => !records.some((record) => record.set === set))
+      .map(({ owner }) => display(owner)),
+    answer: records.flatMap(({ set }) => set.texts),
+    ttl: ttls.length > 0 ? Math.min(...ttls) : null,
+    scope: decision.scopePrefix,
+  };
+}
+
+function sourceOf({ located }: NonNullable<Decision["steered"]>) {
+  return { kind: located.source, network: located.network, prefix: located.prefix };
+}
+
+function display(name: Name): string {
+  const text = formatName(name);
+  return text === "." ? text : text.slice(0, -1);
+}

@@ -1,0 +1,15 @@
+import { geodnsSchema } from "#shared/config/schema/geodns.ts";
+import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import { runService } from "#shared/server/run.ts";
+import type { Host, ServiceDefinition } from "#shared/server/service.ts";
+import { NameServer } from "./name-server.ts";
+
+/** Starts a name server. Its listeners answer at once; steered names only after the first health round.
+ * @throws {UsageError} for a taken port, a geo database that cannot be used, or a dnsZone that cannot be served */
+export function start(config: GeodnsConfig, host: Host): Promise<NameServer> {
+  return NameServer.start(config, host);
+}
+
+export const geodns: ServiceDefinition<GeodnsConfig> = { name: "geodns", schema: geodnsSchema, start };
+
+if (import.meta.main) await runService(geodns, process.argv.slice(2));

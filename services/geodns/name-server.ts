@@ -1,0 +1,251 @@
+import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import { formatAddress } from "#shared/core/cidr.ts";
+import type { AddressBytes } from "#shared/core/cidr.ts";
+import { UsageError, messageOf } from "#shared/core/error.ts";
+import type { AdminPool } from "#shared/endpoint/status.ts";
+import { createGeo } from "#shared/geo/geo.ts";
+import type { Geo } from "#shared/geo/geo.ts";
+import type { Host, Service } from "#shared/server/service.ts";
+import { answer } from "./answer.ts";
+import type { Answer, Transport } from "./answer.ts";
+import { describe, explain } from "./explain.ts";
+import { TcpConnections } from "./listener-tcp.ts";
+import { listenAll } from "./listeners.ts";
+import type { Listener, ListenerOptions } from "./listeners.ts";
+import { buildIdentity } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { SteeredService } from "./steered-service.ts";
+import { typeLabel } from "./wire/codes.ts";
+import type { Name } from "./wire/name.ts";
+import { buildZone } from "./zone/zone.ts";
+import type { Zone } from "./zone/zone.ts";
+
+/** What a config becomes; replaced whole by a reload. */
+interface Parts {
+  readonly config: GeodnsConfig;
+  readonly geo: Geo;
+  readonly zones: ReadonlyMap<Name, Zone>;
+  readonly services: ReadonlyMap<string, SteeredService>;
+}
+
+/** A running name server. */
+export class NameServer implements Service<GeodnsConfig> {
+  readonly #host: Host;
+  readonly #connections: TcpConnections;
+  readonly #listening: ListenerOptions;
+  /** By the address in the config. */
+  #listeners = new Map<string, Listener>();
+  #parts: Parts;
+  #snapshot: Snapshot;
+
+  /** @throws {UsageError} for what the operator must mend; then nothing is left open */
+  static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
+    const [geo, zones] = [await createGeo(config.geo), buildZones(config)];
+    const server = new NameServer(config, host, geo, zones);
+    try {
+      server.#listeners = await listenAll(config.listen, server.#listening);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    for (const service of server.#parts.services.values()) service.start();
+    return server;
+  }
+
+  private constructor(config: GeodnsConfig, host: Host, geo: Geo, zones: Parts["zones"]) {
+    this.#host = host;
+    const answerOne = (message: Buffer, client: AddressBytes, transport: Transport) =>
+      this.#answer(message, client, transport);
+    this.#connections = new TcpConnections({
+      limits: config.tcp,
+      clock: host.clock,
+      answer: (message, client) => answerOne(message, client, "tcp"),
+    });
+    const onSendFailed = () => host.metrics.count("watershed_dns_dropped_total", { transport: "udp" });
+    this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
+    this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
+    this.#snapshot = this.#takeSnapshot();
+  }
+
+  /** The real "address:port" of every listener, in the order of the config. */
+  get addresses(): readonly string[] {
+    return [...this.#listeners.values()].map(({ address }) => address);
+  }
+
+  notReady(): string | undefined {
+    const waiting = [...this.#parts.services.values()].filter((service) => !service.isReady).map(({ name }) => name);
+    return waiting.length > 0 ? `first health round of ${waiting.join(", ")}` : undefined;
+  }
+
+  pools(): Iterable<AdminPool> {
+    return this.#parts.services.values();
+  }
+
+  status(): Record<string, unknown> {
+    const { geo, zones, services } = this.#parts;
+    const views = [...services.values()].map((service) => service.view());
+    return {
+      listeners: this.addresses,
+      tcpConnections: this.#connections.count,
+      geo: geo.status(),
+      services: views.map(({ name, ready, ttl, regions }) => ({
+        name,
+        ready,
+        ttl,
+        failOpen: [...regions.values()].every(({ healthy }) => !healthy),
+        regions: [...regions.values()].map((region) => ({
+          region: region.name,
+          healthy: region.healthy,
+          reason: region.reason,
+          up: region.addresses.filter(({ up }) => up).length,
+          addresses: region.addresses.length,
+        })),
+      })),
+      dnsZones: Object.fromEntries([...zones.values()].map(({ name, recordCount }) => [name, recordCount])),
+    };
+  }
+
+  explain(query: URLSearchParams): Record<string, unknown> {
+    // Anew, for the reasons: a snapshot is taken when somebody goes up or down, not when a check fails in another way.
+    return explain(query, this.#takeSnapshot());
+  }
+
+  /** Opens and checks everything new first; then swaps; then lets go of the old. */
+  async reload(config: GeodnsConfig): Promise<void> {
+    const before = this.#parts;
+    const [geo, zones] = [await createGeo(config.geo), buildZones(config)];
+    const added = await listenAll(
+      config.listen.filter((address) => !this.#listeners.has(address)),
+      this.#listening,
+    );
+    const isKept = (name: string) => before.services.has(name) && config.localAddress === before.config.localAddress;
+    const fresh = this.#createServices(
+      config,
+      Object.keys(config.services).filter((name) => !isKept(name)),
+    );
+    for (const service of fresh.values()) service.start();
+    await Promise.all([...fresh.values()].map(({ ready }) => ready));
+    this.#swap({ config, geo, zones }, fresh, added);
+    for (const [name, service] of before.services) if (this.#parts.services.get(name) !== service) service.stop();
+  }
+
+  drain(): void {
+    // A name server that drains answers on: resolvers turn to its twin only when it is gone, without losing a query.
+  }
+
+  async finish(): Promise<void> {
+    await this.#closeListeners([...this.#listeners.values()]);
+    await this.#connections.finish();
+  }
+
+  async close(): Promise<void> {
+    for (const service of this.#parts.services.values()) service.stop();
+    this.#connections.close();
+    await this.#closeListeners([...this.#listeners.values()]);
+  }
+
+  /** Answers one message, counts it, and records the decision for those who ask for it. */
+  #answer(message: Buffer, client: AddressBytes, transport: Transport): Buffer | undefined {
+    const { log, metrics } = this.#host;
+    try {
+      const answered = answer(message, client, transport, this.#snapshot);
+      if (!answered) {
+        metrics.count("watershed_dns_dropped_total", { transport });
+        return undefined;
+      }
+      this.#count(answered, transport);
+      this.#record(answered, client, transport);
+      return answered.bytes;
+    } catch (error) {
+      // Our own mistake, not the client's: it must cost this one query, not the server.
+      log.error({ error: messageOf(error), message: message.toString("hex") }, "answer_failed");
+      metrics.count("watershed_dns_dropped_total", { transport });
+      return undefined;
+    }
+  }
+
+  #count({ query, rcode, decision }: Answer, transport: Transport): void {
+    const { metrics } = this.#host;
+    const type = query.question ? typeLabel(query.question.type) : "none";
+    metrics.count("watershed_dns_queries_total", { transport, type, rcode });
+    if (!decision?.steered) return;
+    const { service, reason, chosen } = decision.steered;
+    const region = reason === "FAIL_OPEN" ? "all" : (chosen[0]?.name ?? "");
+    metrics.count("watershed_dns_steered_total", { service: service.name, region, reason });
+  }
+
+  #record({ bytes, query, decision }: Answer, client: AddressBytes, transport: Transport): void {
+    const { question, edns } = query;
+    if (!edns?.traceId || !question || !decision) return;
+    const { subnet } = edns;
+    const ecs = subnet?.address ? `${formatAddress(subnet.address)}/${subnet.sourcePrefix}` : undefined;
+    const sentMax = bytes.readUInt16BE(6); // fewer than decided, if the reply was cut
+    this.#host.decisions.record(edns.traceId, {
+      ...describe(question, { client, subnet }, ecs, decision),
+      server: this.#host.node,
+      transport,
+      at: new Date().toISOString(),
+      sent: decision.answers.flatMap(({ set }) => set.texts).slice(0, sentMax),
+    });
+  }
+
+  #createServices(config: GeodnsConfig, names: readonly string[]): Map<string, SteeredService> {
+    const services = new Map<string, SteeredService>();
+    for (const name of names) {
+      const service = config.services[name];
+      if (!service) continue;
+      const { localAddress } = config;
+      const onChange = () => (this.#snapshot = this.#takeSnapshot());
+      services.set(name, new SteeredService({ name, config: service, host: this.#host, localAddress, onChange }));
+    }
+    return services;
+  }
+
+  /** From one query to the next everything is new. */
+  #swap(parts: Omit<Parts, "services">, fresh: Map<string, SteeredService>, added: Map<string, Listener>): void {
+    const { config } = parts;
+    const services = new Map<string, SteeredService>();
+    for (const [name, serviceConfig] of Object.entries(config.services)) {
+      const service = fresh.get(name) ?? this.#parts.services.get(name);
+      if (!service) continue;
+      services.set(name, service);
+      if (!fresh.has(name)) service.update(serviceConfig);
+    }
+    this.#parts = { ...parts, services };
+    this.#snapshot = this.#takeSnapshot();
+    this.#connections.setLimits(config.tcp);
+    const former = this.#listeners;
+    this.#listeners = new Map();
+    for (const address of config.listen) {
+      const listener = added.get(address) ?? former.get(address);
+      if (listener) this.#listeners.set(address, listener);
+      former.delete(address);
+    }
+    void this.#closeListeners([...former.values()]);
+  }
+
+  async #closeListeners(listeners: readonly Listener[]): Promise<void> {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  }
+
+  #takeSnapshot(): Snapshot {
+    const { config, geo, zones, services } = this.#parts;
+    return {
+      zones,
+      geo,
+      rules: config,
+      services: new Map([...services].map(([name, service]) => [name, service.view()])),
+      identity: buildIdentity(config.identity),
+    };
+  }
+}
+
+function buildZones(config: GeodnsConfig): Map<Name, Zone> {
+  const zones = new Map<Name, Zone>();
+  for (const [name, zoneConfig] of Object.entries(config.dnsZones)) {
+    const zone = buildZone(name, zoneConfig);
+    if (zones.has(zone.apex)) throw new UsageError(`dnsZones: ${name} is listed twice`);
+    zones.set(zone.apex, zone);
+  }
+  return zones;
+}

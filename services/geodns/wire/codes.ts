@@ -1,0 +1,64 @@
+/** Numbers of the DNS. @see https://www.iana.org/assignments/dns-parameters */
+
+export const types = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  HINFO: 13,
+  TXT: 16,
+  AAAA: 28,
+  OPT: 41,
+  IXFR: 251,
+  AXFR: 252,
+  ANY: 255,
+} as const;
+
+/** Types that people ask for and that have a name in logs, metrics and explain, beside `types`. */
+const otherTypes = { PTR: 12, MX: 15, SRV: 33, DS: 43, RRSIG: 46, DNSKEY: 48, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
+
+const typeNames = new Map<number, string>(
+  Object.entries({ ...types, ...otherTypes }).map(([name, code]) => [code, name] as const),
+);
+
+/** "A"; "TYPE1234" for a type without a name here (RFC 3597 §5). */
+export function typeName(type: number): string {
+  return typeNames.get(type) ?? `TYPE${type}`;
+}
+
+/** The same for a metric's label, where the types are not to be counted one by one. */
+export function typeLabel(type: number): string {
+  return typeNames.get(type) ?? "other";
+}
+
+/** The number of "A", "aaaa", "TYPE65" or "65"; undefined for anything else. */
+export function parseType(text: string): number | undefined {
+  const upper = text.toUpperCase();
+  const match = /^(?:TYPE)?(\d{1,5})$/.exec(upper);
+  if (match) return Number(match[1]) <= 0xffff ? Number(match[1]) : undefined;
+  for (const [code, name] of typeNames) if (name === upper) return code;
+  return undefined;
+}
+
+export const classes = { IN: 1, CH: 3 } as const;
+
+export const rcodes = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  BADVERS: 16,
+} as const;
+export type Rcode = keyof typeof rcodes;
+
+export const optionCodes = {
+  NSID: 3, // RFC 5001
+  ECS: 8, // RFC 7871
+  EDE: 15, // RFC 8914
+  TRACE: 65_001, // of the range for local use (RFC 6891 §9): asks for this query's decision to be recorded
+} as const;
+
+/** Extended DNS error: not ready (RFC 8914 §4.15). */
+export const notReadyError = 14;

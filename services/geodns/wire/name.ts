@@ -1,0 +1,86 @@
+/** A domain name in its wire form without the closing root label, one character a byte, ASCII letters lowered:
+ * "\x03www\x06stream\x04test". The root is "". Equal names are equal strings, whatever bytes their labels hold. */
+export type Name = string;
+
+const nameBytesMax = 255; // RFC 1035 §3.1, with the root label
+const labelBytesMax = 63; // RFC 1035 §3.1
+const headerBytes = 12;
+
+/** Reads one name, following compression pointers.
+ * @param offset 0-based from the start of the message, bytes
+ * @returns the name, and the offset after it as it stands here; undefined if it is cut, too long, or has a pointer
+ *   that does not point backwards
+ * @see RFC 1035 §4.1.4 */
+export function readName(message: Uint8Array, offset: number): { name: Name; end: number } | undefined {
+  let name = "";
+  let end = -1;
+  let labelsStart = offset;
+  for (let at = offset; at < message.length;) {
+    const length = message[at] ?? 0;
+    if (length === 0) return { name, end: end < 0 ? at + 1 : end };
+    if (length >= 0xc0) {
+      const target = ((length & 0x3f) << 8) | (message[at + 1] ?? 0);
+      // Strictly backwards each time, so that following pointers ends.
+      if (at + 2 > message.length || target < headerBytes || target >= labelsStart) return undefined;
+      if (end < 0) end = at + 2;
+      labelsStart = at = target;
+      continue;
+    }
+    if (length > labelBytesMax || at + 1 + length > message.length) return undefined;
+    if (name.length + 1 + length + 1 > nameBytesMax) return undefined;
+    name += String.fromCharCode(length);
+    for (let i = at + 1; i <= at + length; i++) name += String.fromCharCode(lowerByte(message[i] ?? 0));
+    at += 1 + length;
+  }
+  return undefined;
+}
+
+function lowerByte(byte: number): number {
+  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
+}
+
+/** Reads a name as people write it. Without a closing dot it is relative to `origin`; "@" is the origin.
+ * @returns undefined if a label is empty, over 63 bytes or not printable ASCII, or the name is too long */
+export function parseName(text: string, origin: Name): Name | undefined {
+  if (text === "@") return origin;
+  if (text === ".") return "";
+  const absolute = text.endsWith(".");
+  const labels = (absolute ? text.slice(0, -1) : text).split(".");
+  let name = "";
+  for (const label of labels) {
+    if (label.length > labelBytesMax || !/^[!-~]+$/.test(label) || label.includes("\\")) return undefined;
+    name += String.fromCharCode(label.length) + label.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  }
+  if (!absolute) name += origin;
+  return name.length + 1 <= nameBytesMax ? name : undefined;
+}
+
+/** A name for people: "www.stream.test.", unusual bytes escaped as \DDD (RFC 1035 §5.1). */
+export function formatName(name: Name): string {
+  if (name === "") return ".";
+  let text = "";
+  for (let at = 0; at < name.length; at += 1 + name.charCodeAt(at)) {
+    for (const character of name.slice(at + 1, at + 1 + name.charCodeAt(at))) text += escapeCharacter(character);
+    text += ".";
+  }
+  return text;
+}
+
+function escapeCharacter(character: string): string {
+  if (character === "." || character === "\\") return `\\${character}`;
+  if (character > " " && character <= "~") return character;
+  return `\\${String(character.charCodeAt(0)).padStart(3, "0")}`;
+}
+
+/** The name without its first label; the root's parent is the root. */
+export function parentOf(name: Name): Name {
+  return name === "" ? "" : name.slice(1 + name.charCodeAt(0));
+}
+
+/** Whether `name` is `ancestor` or below it. */
+export function isAtOrBelow(name: Name, ancestor: Name): boolean {
+  if (!name.endsWith(ancestor)) return false;
+  let at = 0;
+  while (at < name.length - ancestor.length) at += 1 + name.charCodeAt(at);
+  return at === name.length - ancestor.length;
+}

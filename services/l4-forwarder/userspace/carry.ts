@@ -1,0 +1,115 @@
+import type { Socket } from "node:net";
+import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
+import type { ProxyVersion } from "#shared/config/schema/common.ts";
+import { TrafficError, messageOf } from "#shared/core/error.ts";
+import type { Reason } from "#shared/core/error.ts";
+import { hash32 } from "#shared/core/hash.ts";
+import type { Pool } from "#shared/endpoint/pool.ts";
+import { acceptProxyHeader, tlvUniqueId, writeProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
+import type { ProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
+import type { Host } from "#shared/server/service.ts";
+import { Connection } from "../connections.ts";
+import type { Connections } from "../connections.ts";
+import { dialServer } from "./dial.ts";
+import type { Server } from "./dial.ts";
+import { reset } from "./reset.ts";
+import { splice } from "./splice.ts";
+
+/** What a connection needs of the listener that accepted it, as it stands at that moment. */
+export interface CarryContext {
+  readonly host: Host;
+  readonly connections: Connections;
+  readonly address: string;
+  readonly pool: Pool;
+  readonly proxyProtocol: L4ListenerConfig["proxyProtocol"];
+  readonly timeouts: L4ForwarderConfig["timeouts"];
+  readonly localAddress: string | undefined;
+}
+
+/** The whole way of one connection. The socket allows half-open and flows to nobody yet: what the client sends early waits
+ * in it, and its reset is noticed. Never rejects.
+ * @returns the connection, over and accounted */
+export async function carry(downstream: Socket, context: CarryContext): Promise<Connection> {
+  const { host, connections, pool, proxyProtocol, timeouts } = context;
+  downstream.on("error", () => {}); // Every error closes the socket, and 'close' is what is acted upon.
+  const connection = new Connection(downstream, host.clock, { listener: context.address, pool: pool.name });
+  connections.add(connection);
+  let reason: Reason;
+  try {
+    const header = await introduce(downstream, connection, context);
+    const server = await connectServer(downstream, connection, header, context);
+    try {
+      if (proxyProtocol.send) server.socket.write(headerFor(connection, header, proxyProtocol.send));
+      reason = await splice({
+        downstream,
+        upstream: server.socket,
+        clock: host.clock,
+        idleMs: timeouts.idleMs,
+        halfClosedMs: timeouts.halfClosedMs,
+        traffic: connection,
+      });
+    } finally {
+      server.endpoint.end();
+    }
+  } catch (error) {
+    reset(downstream); // A clean end would look like an answer.
+    reason = reasonOf(error, connection, host);
+  }
+  connections.close(connection, reason);
+  return connection;
+}
+
+/** Reads the PROXY header, where the listener wants one: without it nothing is forwarded. */
+async function introduce(
+  downstream: Socket,
+  connection: Connection,
+  { connections, proxyProtocol, timeouts }: CarryContext,
+): Promise<ProxyHeader | undefined> {
+  if (!proxyProtocol.accept) return undefined;
+  const header = await acceptProxyHeader(downstream, proxyProtocol.accept, timeouts.proxyHeaderMs);
+  connection.introduce(header);
+  connections.indexNames(connection);
+  return header;
+}
+
+/** Picks and dials. A client that resets meanwhile ends the dial; one that only ended its side still wants its answer. */
+async function connectServer(
+  downstream: Socket,
+  connection: Connection,
+  header: ProxyHeader | undefined,
+  { pool, timeouts, localAddress }: CarryContext,
+): Promise<Server> {
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  if (downstream.destroyed) abort();
+  downstream.once("close", abort);
+  try {
+    const server = await dialServer(pool, {
+      hash: hash32(connection.client.host),
+      // A check that comes through us must see every server, so that it says something about the pool.
+      balance: header?.command === "LOCAL" ? "round-robin" : undefined,
+      timeouts,
+      localAddress,
+      signal: gone.signal,
+      onAttempt: (attempt) => (connection.attempts = [...connection.attempts, attempt]),
+    });
+    connection.connected(server.socket, server.endpoint);
+    return server;
+  } finally {
+    downstream.off("close", abort);
+  }
+}
+
+/** The header for the server: who the client is, and the id under which each tier knows this connection. */
+function headerFor(connection: Connection, accepted: ProxyHeader | undefined, version: ProxyVersion): Buffer {
+  const tlvs = [{ type: tlvUniqueId, value: connection.uniqueId }];
+  if (accepted?.command === "LOCAL") return writeProxyHeader({ version, command: "LOCAL", tlvs });
+  const { client: source, destination } = connection;
+  return writeProxyHeader({ version, command: "PROXY", source, destination, tlvs });
+}
+
+function reasonOf(error: unknown, connection: Connection, { log }: Host): Reason {
+  if (error instanceof TrafficError) return error.reason;
+  log.error({ connection: connection.id, pool: connection.pool, error: messageOf(error) }, "connection_failed");
+  return "CONNECT_FAILED";
+}

@@ -1,0 +1,9 @@
+import type { Engine } from "./engine.ts";
+import { createHttpProxyEngine } from "./http-proxy/engine.ts";
+
+/** Every engine, by its name in the config. */
+export const engines = {
+  "http-proxy": createHttpProxyEngine,
+} as const satisfies Record<string, () => Engine>;
+
+export type EngineName = keyof typeof engines;

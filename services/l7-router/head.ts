@@ -1,0 +1,172 @@
+import { parseAuthority } from "./route/host.ts";
+import type { Authority } from "./route/host.ts";
+import { normalisePath } from "./route/path.ts";
+import type { Routable } from "./route/match.ts";
+import { tokensOf, valuesOf } from "./headers.ts";
+import type { HeaderList } from "./headers.ts";
+import { refusal } from "./refusal.ts";
+import type { Refusal } from "./refusal.ts";
+
+const headerLinesMax = 128; // a little over what Apache (100), HAProxy (101) and Envoy (100) take
+
+/** A head as the parser gave it. */
+export interface RawHead {
+  readonly method: string;
+  readonly target: string;
+  /** "1.1" */
+  readonly version: string;
+  readonly headers: HeaderList;
+}
+
+/** How a body is framed. */
+export type Framing =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly bytes: number }
+  | { readonly kind: "chunked" };
+
+/** A request's head that passed every check, in the one form that is matched and forwarded. */
+export interface RequestHead extends Routable {
+  readonly version: "1.0" | "1.1";
+  readonly headers: HeaderList;
+  /** What goes to the server: normalised path and query as it came; "*" only for OPTIONS. */
+  readonly target: string;
+  /** Value of Host as it is forwarded, by the target's authority where it has one; "" for HTTP/1.0 without. */
+  readonly authority: string;
+  readonly framing: Framing;
+  readonly expectsContinue: boolean;
+  /** Asks for a WebSocket. */
+  readonly upgrade: boolean;
+}
+
+export type HeadResult =
+  | { readonly ok: true; readonly head: RequestHead }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+interface Target {
+  readonly path: string;
+  readonly query: string;
+  readonly authority: string | undefined;
+}
+
+const bad = (message: string): Refusal => refusal(400, "BAD_REQUEST", message);
+
+/** Checks a head by what a strict parser still lets through, and brings it into the forwarded form. */
+export function readHead(raw: RawHead, limits: { readonly targetBytes: number }): HeadResult {
+  const target = checkStart(raw, limits) ?? readTarget(raw);
+  if ("status" in target) return { ok: false, refusal: target };
+  const authority = readAuthority(raw, target.authority);
+  if ("status" in authority) return { ok: false, refusal: authority };
+  const framing = readFraming(raw);
+  if ("status" in framing) return { ok: false, refusal: framing };
+  const refused = checkHeaders(raw) ?? checkUpgrade(raw, framing);
+  if (refused) return { ok: false, refusal: refused };
+  const { headers, method } = raw;
+  return {
+    ok: true,
+    head: {
+      method,
+      version: raw.version === "1.0" ? "1.0" : "1.1",
+      headers,
+      target: target.query === "" ? target.path : `${target.path}?${target.query}`,
+      path: target.path,
+      query: target.query,
+      host: authority.host,
+      authority: authority.text,
+      framing,
+      expectsContinue: raw.version === "1.1" && tokensOf(headers, "expect").includes("100-continue"),
+      upgrade: asksForWebSocket(raw),
+      headerValues: (name) => valuesOf(headers, name),
+    },
+  };
+}
+
+/** Whether the head asks for a WebSocket. Other protocols are not upgraded to; their requests are served as they are.
+ * @see RFC 6455 §4.1; RFC 9110 §7.8: ignored in HTTP/1.0 */
+export function asksForWebSocket(raw: Pick<RawHead, "version" | "headers">): boolean {
+  return (
+    raw.version === "1.1" &&
+    tokensOf(raw.headers, "upgrade").includes("websocket") &&
+    tokensOf(raw.headers, "connection").includes("upgrade")
+  );
+}
+
+function checkStart(raw: RawHead, limits: { readonly targetBytes: number }): Refusal | undefined {
+  if (raw.version === "0.9") return bad("HTTP/0.9 is not served");
+  if (raw.version !== "1.1" && raw.version !== "1.0") return refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only");
+  if (raw.method === "TRACE" || raw.method === "CONNECT")
+    return refusal(405, "METHOD_REFUSED", `${raw.method} is not served`, [
+      "Allow",
+      "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    ]);
+  if (raw.target.length > limits.targetBytes) return refusal(414, "TARGET_TOO_LONG", "the target is too long");
+  if (raw.headers.length > headerLinesMax * 2) return refusal(431, "HEADERS_TOO_LARGE", "too many header lines");
+  return undefined;
+}
+
+/** @see RFC 9112 §3.2 */
+function readTarget(raw: RawHead): Target | Refusal {
+  const { target } = raw;
+  if (target === "*")
+    return raw.method === "OPTIONS" ? { path: "*", query: "", authority: undefined } : bad("* is for OPTIONS only");
+  if (/[^\x21-\x7e]/.test(target)) return bad("a character in the target that must be escaped");
+  if (target.includes("#")) return bad("a fragment in the target");
+  const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(target);
+  const rest = absolute ? (absolute[2] ?? "") : target;
+  if (absolute && rest === "" && raw.method === "OPTIONS") return { path: "*", query: "", authority: absolute[1] };
+  const [path, query] = splitQuery(rest.startsWith("/") || !absolute ? rest : `/${rest}`);
+  if (!path.startsWith("/")) return bad("the target is neither a path nor a URL");
+  const normalised = normalisePath(path);
+  return normalised.ok ? { path: normalised.path, query, authority: absolute?.[1] } : bad(normalised.why);
+}
+
+function splitQuery(text: string): [string, string] {
+  const at = text.indexOf("?");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** One valid Host, or none in HTTP/1.0. The target's authority wins. @see RFC 9112 §3.2, §3.2.2 */
+function readAuthority(raw: RawHead, ofTarget: string | undefined): (Authority & { text: string }) | Refusal {
+  const hosts = valuesOf(raw.headers, "host");
+  if (hosts.length > 1) return bad("more than one Host");
+  const own = hosts[0]?.trim();
+  if (own === undefined && raw.version === "1.1") return bad("no Host");
+  if (own !== undefined && !parseAuthority(own)) return bad("an invalid Host");
+  const text = ofTarget ?? own;
+  if (text === undefined) return { host: "", port: undefined, text: "" };
+  const authority = parseAuthority(text);
+  return authority ? { ...authority, text } : bad("an invalid authority in the target");
+}
+
+/** @see RFC 9112 §6 */
+function readFraming(raw: RawHead): Framing | Refusal {
+  const lengths = valuesOf(raw.headers, "content-length");
+  const codings = valuesOf(raw.headers, "transfer-encoding");
+  if (codings.length > 0) {
+    if (raw.version === "1.0") return bad("Transfer-Encoding in HTTP/1.0");
+    if (lengths.length > 0) return bad("both Content-Length and Transfer-Encoding");
+    if (codings.length > 1 || codings[0]?.trim().toLowerCase() !== "chunked")
+      return refusal(501, "BAD_REQUEST", "a transfer coding other than chunked");
+    return { kind: "chunked" };
+  }
+  if (lengths.length === 0) return { kind: "none" };
+  const text = lengths[0] ?? "";
+  if (lengths.length > 1 || !/^\d{1,15}$/.test(text)) return bad("an invalid Content-Length");
+  return Number(text) === 0 ? { kind: "none" } : { kind: "length", bytes: Number(text) };
+}
+
+function checkHeaders(raw: RawHead): Refusal | undefined {
+  for (let i = 0; i < raw.headers.length; i += 2) {
+    // Many servers read "_" as "-": X_Forwarded_For would pass for X-Forwarded-For.
+    if (raw.headers[i]?.includes("_")) return bad("an underscore in the name of a header");
+  }
+  const expectations = tokensOf(raw.headers, "expect");
+  if (raw.version === "1.1" && expectations.some((expectation) => expectation !== "100-continue"))
+    return refusal(417, "BAD_REQUEST", "an expectation other than 100-continue");
+  return undefined;
+}
+
+function checkUpgrade(raw: RawHead, framing: Framing): Refusal | undefined {
+  if (!asksForWebSocket(raw)) return undefined;
+  if (raw.method !== "GET") return bad("an upgrade of a method other than GET");
+  return framing.kind === "none" ? undefined : bad("an upgrade with a body");
+}

@@ -1,0 +1,27 @@
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+const lingerMs = 5_000; // as nginx' lingering_timeout
+
+/** Cuts the connection so that what was sent never looks whole. */
+export function reset(stream: Duplex): void {
+  if (stream instanceof Socket && !stream.destroyed) stream.resetAndDestroy();
+  else stream.destroy();
+}
+
+/** From now on the end of the answer ends only our side; what the client still sends is read and thrown away for a
+ * while. Closing at once would make the kernel send a reset, which may overtake the answer. @see RFC 9112 §9.6 */
+export function endLingering(stream: Duplex): void {
+  if (!(stream instanceof Socket)) return;
+  // node:http calls this after the last answer of a connection.
+  stream.destroySoon = () => linger(stream);
+}
+
+/** Ends our side now and the connection a little later. */
+export function linger(socket: Socket): void {
+  socket.end();
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,31 @@
+import type { originServices } from "#shared/config/schema/origin.ts";
+import { ReplicaClient } from "../replica-client.ts";
+import { ApiPages } from "./api.ts";
+import { DbKind } from "./db.ts";
+import { HttpKind } from "./http.ts";
+import type { Kind, ServerContext } from "./kind.ts";
+import { FactsPages } from "./facts.ts";
+import { StaticPages } from "./static.ts";
+import { TelemetryKind } from "./telemetry.ts";
+import { WebPages } from "./web.ts";
+
+/** What a server needs of the others of its zone. */
+export interface Neighbours {
+  /** Where the forwarders of the zone listen for its replicas; the same array until a reload. */
+  readonly replicas: () => readonly string[];
+}
+
+type CreateKind = (context: ServerContext, neighbours: Neighbours) => Kind;
+
+export const kinds = {
+  web: (context) => new HttpKind(context, new WebPages(context)),
+  api: (context, { replicas }) => {
+    const { host: localAddress, clock, random } = context;
+    const client = new ReplicaClient({ forwarders: replicas, localAddress, clock, random });
+    return new HttpKind(context, new ApiPages(client));
+  },
+  static: (context) => new HttpKind(context, new StaticPages()),
+  admin: (context) => new HttpKind(context, new FactsPages()),
+  telemetry: (context) => new TelemetryKind(context),
+  db: (context) => new DbKind(context),
+} as const satisfies Record<(typeof originServices)[number], CreateKind>;

@@ -1,0 +1,191 @@
+import { describe, expect, it } from "vitest";
+import { TrafficError } from "#shared/core/error.ts";
+import type { Reason } from "#shared/core/error.ts";
+import { FakeClock } from "#test/support/fake-clock.ts";
+import { testPool } from "#test/support/pool.ts";
+import { RetryBudget, attempt } from "./attempt.ts";
+import type { AttemptInfo, AttemptRecord, AttemptRequest } from "./attempt.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+const refused = new TrafficError("CONNECT_FAILED", "refused", { origin: "upstream", retryable: true });
+const timedOut = new TrafficError("TIMEOUT", "slow", { origin: "upstream", retryable: true });
+const final = new TrafficError("UPSTREAM_INVALID", "nonsense", { origin: "upstream" });
+const clientGone = new TrafficError("CLIENT_GONE", "gone", { origin: "downstream", retryable: true });
+
+/** A pool of so many endpoints, and a request that answers attempt after attempt with `outcomes`. */
+function setUp(
+  endpoints: number,
+  outcomes: readonly (string | Error)[],
+  request: Partial<AttemptRequest<string>> = {},
+) {
+  const test = testPool({
+    endpoints: Array.from({ length: endpoints }, (_, i) => ({ address: `10.0.0.${i + 1}:80` })),
+    outlier: { consecutiveFailures: 1, ejectFor: "10s", maxEjectedPercent: 100 },
+    panicThreshold: 0,
+  });
+  const records: AttemptRecord[] = [];
+  const tries: { endpoint: Endpoint; info: AttemptInfo }[] = [];
+  const tryEndpoint = async (endpoint: Endpoint, info: AttemptInfo) => {
+    tries.push({ endpoint, info });
+    const outcome = outcomes[tries.length - 1];
+    if (typeof outcome !== "string") throw outcome;
+    return outcome;
+  };
+  const run = () =>
+    attempt(
+      test.pool,
+      {
+        hash: 0,
+        attemptsMax: 3,
+        mayRetry: () => true,
+        onAttempt: (record) => records.push(record),
+        ...request,
+      },
+      tryEndpoint,
+    );
+  return { ...test, run, records, tries };
+}
+
+describe("attempt", () => {
+  it("gives the answer of the first endpoint that works", async () => {
+    const { run, records, tries } = setUp(3, ["fine"]);
+    expect(await run()).toBe("fine");
+    expect(records.map(({ outcome }) => outcome)).toEqual(["OK"]);
+    expect(tries[0]!.info).toEqual({ number: 1, last: false });
+  });
+
+  it("goes to an endpoint that was not tried yet", async () => {
+    const { run, records, tries } = setUp(3, [refused, refused, "fine"]);
+    expect(await run()).toBe("fine");
+    expect(new Set(tries.map(({ endpoint }) => endpoint.id)).size).toBe(3);
+    expect(records.map(({ outcome }) => outcome)).toEqual(["CONNECT_FAILED", "CONNECT_FAILED", "OK"]);
+  });
+
+  it.each([
+    { name: "after so many attempts", endpoints: 5, outcomes: [refused, refused, timedOut], error: timedOut, tries: 3 },
+    { name: "when nobody else is left", endpoints: 2, outcomes: [refused, timedOut], error: timedOut, tries: 2 },
+    { name: "at an error that no retry can help", endpoints: 3, outcomes: [final], error: final, tries: 1 },
+  ])("gives up $name", async ({ endpoints, outcomes, error, tries: expected }) => {
+    const { run, tries } = setUp(endpoints, outcomes);
+    await expect(run()).rejects.toBe(error);
+    expect(tries).toHaveLength(expected);
+  });
+
+  it("says which attempt is the last: the last allowed one, or the one at the last endpoint", async () => {
+    const allowed = setUp(5, [refused, refused, refused]);
+    await expect(allowed.run()).rejects.toBe(refused);
+    expect(allowed.tries.map(({ info }) => info.last)).toEqual([false, false, true]);
+    const alone = setUp(1, [refused]);
+    await expect(alone.run()).rejects.toBe(refused);
+    expect(alone.tries.map(({ info }) => info.last)).toEqual([true]);
+  });
+
+  it("asks the request whether it may be sent again", async () => {
+    const asked: Reason[] = [];
+    const { run, tries } = setUp(3, [refused, timedOut], {
+      mayRetry: (error) => asked.push(error.reason) && error.reason !== "TIMEOUT",
+    });
+    await expect(run()).rejects.toBe(timedOut);
+    expect(tries).toHaveLength(2);
+    expect(asked).toEqual(["CONNECT_FAILED", "TIMEOUT"]);
+  });
+
+  it("says NO_HEALTHY or NO_ENDPOINT when there is nobody to try, and records it", async () => {
+    const { run, pool, records } = setUp(1, []);
+    pool.setEndpointState("10.0.0.1:80", "disabled");
+    await expect(run()).rejects.toMatchObject({ name: "TrafficError", reason: "NO_HEALTHY" });
+    expect(records).toMatchObject([{ choice: { endpoint: undefined }, outcome: "NO_HEALTHY" }]);
+    await expect(setUp(0, []).run()).rejects.toMatchObject({ reason: "NO_ENDPOINT" });
+  });
+
+  it("makes no further attempt once nobody waits for the answer", async () => {
+    const { run, tries } = setUp(3, [refused], { signal: AbortSignal.abort() });
+    await expect(run()).rejects.toBe(refused);
+    expect(tries).toHaveLength(1);
+  });
+
+  it("lets a programmer error through at once", async () => {
+    const bug = new TypeError("undefined is not a function");
+    const { run, tries, pool } = setUp(3, [bug]);
+    await expect(run()).rejects.toBe(bug);
+    expect(tries).toHaveLength(1);
+    expect(pool.eligibleCount).toBe(3);
+  });
+
+  it("shows each choice before the endpoint is tried", async () => {
+    const order: string[] = [];
+    const { pool } = testPool({ endpoints: [{ address: "10.0.0.1:80" }, { address: "10.0.0.2:80" }] });
+    let isFirst = true;
+    await attempt(
+      pool,
+      {
+        hash: 0,
+        attemptsMax: 2,
+        mayRetry: () => true,
+        onChoice: (choice, tried) => order.push(`choice after ${tried.length}: ${pool.describe(choice, tried).reason}`),
+      },
+      async () => {
+        order.push("try");
+        if (isFirst) {
+          isFirst = false;
+          throw refused;
+        }
+      },
+    );
+    expect(order).toEqual(["choice after 0: OK", "try", "choice after 1: OK", "try"]);
+  });
+
+  it("does not touch the count of what is under way", async () => {
+    const { run, pool } = setUp(2, [refused, "fine"]);
+    await run();
+    expect(pool.endpoints.map(({ active }) => active)).toEqual([0, 0]);
+  });
+});
+
+describe("what an attempt says of its endpoint", () => {
+  it.each([
+    { name: "a success is none", outcome: "fine", ejected: false, result: "OK" },
+    { name: "an upstream error is a failure", outcome: final, ejected: true, result: "UPSTREAM_INVALID" },
+    { name: "a client that went away is no failure", outcome: clientGone, ejected: false, result: "CLIENT_GONE" },
+  ])("$name", async ({ outcome, ejected, result }) => {
+    const { run, pool, metrics } = setUp(1, [outcome]);
+    await run().catch(() => {});
+    expect(pool.endpoints[0]!.ejected).toBe(ejected);
+    const labels = { pool: "web", endpoint: "10.0.0.1:80", result };
+    expect(metrics.value("watershed_attempts_total", labels)).toBe(1);
+  });
+
+  it("an answer may be a failure too", async () => {
+    const { run, pool, records } = setUp(1, ["503"], {
+      failureOf: (answer) => (answer === "503" ? "UNHEALTHY" : undefined),
+    });
+    expect(await run()).toBe("503");
+    expect(pool.endpoints[0]!.ejected).toBe(true);
+    expect(records[0]!.outcome).toBe("OK");
+  });
+});
+
+describe("retry budget of attempts", () => {
+  const reset = new TrafficError("UPSTREAM_RESET", "reset", { origin: "upstream", retryable: true });
+  const connectTimeout = new TrafficError("CONNECT_TIMEOUT", "silent", { origin: "upstream", retryable: true });
+
+  it.each([
+    { error: refused, retried: true },
+    { error: connectTimeout, retried: true },
+    { error: reset, retried: true },
+    { error: timedOut, retried: false },
+  ])("once it is empty, $error.reason is retried: $retried", async ({ error, retried }) => {
+    const budget = new RetryBudget(0, new FakeClock());
+    const { run, tries } = setUp(2, [error, "fine"], { budget });
+    await run().catch(() => {});
+    expect(tries).toHaveLength(retried ? 2 : 1);
+  });
+
+  it("is paid into by every request and out of by every retry that costs", async () => {
+    const budget = new RetryBudget(50, new FakeClock());
+    while (budget.withdraw()); // The reserve.
+    expect(await Promise.allSettled([setUp(2, ["fine"], { budget }).run()])).toMatchObject([{ status: "fulfilled" }]);
+    expect(await setUp(2, [timedOut, "fine"], { budget }).run()).toBe("fine");
+    await expect(setUp(2, [timedOut, "fine"], { budget }).run()).rejects.toBe(timedOut);
+  });
+});

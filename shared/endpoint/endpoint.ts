@@ -1,0 +1,230 @@
+import type { Candidate } from "#shared/balance/picker.ts";
+import { PeakEwma } from "#shared/balance/peak-ewma.ts";
+import type { EndpointConfig } from "#shared/config/schema/common.ts";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
+import type { Clock, Timer } from "#shared/core/clock.ts";
+import { assert } from "#shared/core/error.ts";
+import type { Reason } from "#shared/core/error.ts";
+import type { HealthState } from "#shared/health/state.ts";
+import { afterEjection, afterFailure, afterSuccess, noOutlier } from "./outlier.ts";
+import type { OutlierRules } from "./outlier.ts";
+import { slowStartShare } from "./slow-start.ts";
+import type { AdminState, EndpointStatus } from "./status.ts";
+
+/** Where an endpoint stands, all causes taken together. */
+export interface Standing {
+  readonly state: EndpointStatus["state"];
+  readonly eligible: boolean;
+  readonly reason: Reason;
+  /** For people. */
+  readonly detail: string;
+}
+
+/** What an endpoint needs of its pool. */
+export interface EndpointOwner {
+  readonly clock: Clock;
+  outlierRules(): OutlierRules | undefined;
+  /** Whether the pool can spare one more endpoint. */
+  mayEject(): boolean;
+  standingChanged(endpoint: Endpoint, before: Standing): void;
+}
+
+/** One address:port of a pool: its health, its admin state, what is under way, and how it did so far. */
+export class Endpoint implements Candidate {
+  /** "host:port" as in the config. */
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  /** Requests or connections under way. The service counts them: an attempt ends before they do. */
+  active = 0;
+  readonly #owner: EndpointOwner;
+  readonly #latency = new PeakEwma();
+  readonly #ineligibleListeners = new Set<() => void>();
+  #config: EndpointConfig;
+  #admin: AdminState = "enabled";
+  #health: HealthState;
+  #outlier = noOutlier;
+  #ejection: Timer | undefined;
+  #ejectedFor: Reason = "OK";
+  #standing: Standing;
+  #sinceMs: number;
+  /** When it came back; undefined before it ever was away. */
+  #cameBackMs: number | undefined;
+  #weightShare = 1;
+  #isRemoved = false;
+
+  constructor(config: EndpointConfig, health: HealthState, owner: EndpointOwner) {
+    const address = parseSocketAddress(config.address);
+    assert(address, `${config.address} was validated with the config`);
+    this.id = config.address;
+    this.host = address.host;
+    this.port = address.port;
+    this.#config = config;
+    this.#health = health;
+    this.#owner = owner;
+    this.#standing = this.#judge();
+    this.#sinceMs = owner.clock.nowMs();
+  }
+
+  get name(): string {
+    return this.#config.name ?? this.id;
+  }
+
+  get zone(): string | undefined {
+    return this.#config.zone;
+  }
+
+  get backup(): boolean {
+    return this.#config.backup;
+  }
+
+  /** As configured, less what slow start takes. */
+  get weight(): number {
+    return this.#config.weight * this.#weightShare;
+  }
+
+  get eligible(): boolean {
+    return this.#standing.eligible;
+  }
+
+  /** `OK`, or why it is not eligible. */
+  get reason(): Reason {
+    return this.#standing.reason;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** Monotonic: when the state last changed. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  get health(): HealthState {
+    return this.#health;
+  }
+
+  get ejected(): boolean {
+    return this.#outlier.ejectedUntilMs !== undefined;
+  }
+
+  /** Nobody asked it to rest: neither the operator nor the endpoint itself. Panic uses these. */
+  get usable(): boolean {
+    return this.#admin === "enabled" && this.#health.reason !== "DRAINING";
+  }
+
+  begin(): void {
+    this.active++;
+  }
+
+  end(): void {
+    assert(this.active > 0, `${this.id} ended more than it began`);
+    this.active--;
+  }
+
+  latencyMs(nowMs: number): number {
+    return this.#latency.valueMs(nowMs);
+  }
+
+  observeLatency(latencyMs: number, nowMs: number): void {
+    this.#latency.observe(latencyMs, nowMs);
+  }
+
+  /** Real traffic went well. */
+  succeeded(_nowMs: number): void {
+    this.#outlier = afterSuccess(this.#outlier);
+  }
+
+  /** Real traffic failed and it was the endpoint's fault: enough of it in a row ejects. */
+  failed(nowMs: number, reason: Reason): void {
+    const rules = this.#owner.outlierRules();
+    if (!rules || this.ejected || this.#isRemoved) return;
+    this.#outlier = afterFailure(this.#outlier, nowMs, rules, () => this.#owner.mayEject());
+    if (this.#outlier.ejectedUntilMs === undefined) return;
+    this.#ejectedFor = reason;
+    this.#ejection = this.#owner.clock.after(this.#outlier.ejectedUntilMs - nowMs, () => this.giveBack());
+    this.#settle();
+  }
+
+  /** Ends its ejection, if it is ejected. */
+  giveBack(): void {
+    this.#ejection?.cancel();
+    if (!this.ejected) return;
+    this.#outlier = afterEjection(this.#outlier, this.#owner.clock.nowMs());
+    this.#settle();
+  }
+
+  setHealth(health: HealthState): void {
+    this.#health = health;
+    this.#settle();
+  }
+
+  setAdmin(state: AdminState): void {
+    this.#admin = state;
+    this.#settle();
+  }
+
+  /** A reload: same address, perhaps another name, weight, zone or rank. */
+  reconfigure(config: EndpointConfig): void {
+    this.#config = config;
+  }
+
+  /** Ends its timers. */
+  stop(): void {
+    this.#ejection?.cancel();
+  }
+
+  /** It left the pool: never eligible again, though work under way may still end on it. What hangs on it is told. */
+  remove(): void {
+    this.stop();
+    this.#isRemoved = true;
+    this.#standing = this.#judge();
+    this.#tellIneligible();
+    this.#ineligibleListeners.clear();
+  }
+
+  /** Sets the share of its weight that slow start leaves it.
+   * @returns whether the share still grows */
+  growWeight(nowMs: number, slowStartMs: number): boolean {
+    this.#weightShare = this.#cameBackMs === undefined ? 1 : slowStartShare(nowMs - this.#cameBackMs, slowStartMs);
+    return this.#weightShare < 1;
+  }
+
+  /** Calls when the endpoint stops being eligible or leaves the pool: the service hangs its kept connections here.
+   * @returns how to stop listening */
+  onIneligible(listener: () => void): () => void {
+    this.#ineligibleListeners.add(listener);
+    return () => this.#ineligibleListeners.delete(listener);
+  }
+
+  #settle(): void {
+    const before = this.#standing;
+    const now = this.#judge();
+    this.#standing = now;
+    if (before.state === now.state) return;
+    this.#sinceMs = this.#owner.clock.nowMs();
+    if (now.eligible && before.state !== "unknown") this.#cameBackMs = this.#sinceMs;
+    this.#owner.standingChanged(this, before);
+    if (before.eligible && !now.eligible) this.#tellIneligible();
+  }
+
+  #tellIneligible(): void {
+    for (const listener of this.#ineligibleListeners) listener();
+  }
+
+  /** The operator's word first, then the checks', then traffic's. */
+  #judge(): Standing {
+    const away = { eligible: false } as const;
+    if (this.#isRemoved) return { ...away, state: "disabled", reason: "DISABLED", detail: "no longer in the config" };
+    if (this.#admin === "disabled")
+      return { ...away, state: "disabled", reason: "DISABLED", detail: "by the operator" };
+    if (this.#admin === "draining")
+      return { ...away, state: "draining", reason: "DRAINING", detail: "by the operator" };
+    const { status, reason, detail } = this.#health;
+    if (status === "unknown") return { ...away, state: "unknown", reason, detail };
+    if (status === "down") return { ...away, state: reason === "DRAINING" ? "draining" : "down", reason, detail };
+    if (this.ejected) return { ...away, state: "ejected", reason: "EJECTED", detail: `after ${this.#ejectedFor}` };
+    return { state: "up", eligible: true, reason: "OK", detail };
+  }
+}

@@ -1,0 +1,28 @@
+import type { Endpoint } from "./endpoint.ts";
+
+export interface Census {
+  readonly eligible: number;
+  readonly panic: boolean;
+}
+
+/** Counts who is eligible, and whether they are too few.
+ *
+ * Panic asks how many of those that may be used are eligible: whom the operator or the endpoint itself took out is no sign
+ * of trouble. Backups count only once no other endpoint is eligible.
+ * @param thresholdPercent below it all are used; 0: never */
+export function takeCensus(endpoints: readonly Endpoint[], thresholdPercent: number): Census {
+  const primaries = { usable: 0, eligible: 0 };
+  const backups = { usable: 0, eligible: 0 };
+  for (const endpoint of endpoints) {
+    const kind = endpoint.backup ? backups : primaries;
+    if (endpoint.usable) kind.usable++;
+    if (endpoint.eligible) kind.eligible++;
+  }
+  const serving = primaries.eligible > 0 ? primaries : backups;
+  const anyUsable = primaries.usable + backups.usable > 0;
+  const tooFew = serving.eligible === 0 || serving.eligible * 100 < thresholdPercent * serving.usable;
+  return {
+    eligible: primaries.eligible + backups.eligible,
+    panic: thresholdPercent > 0 && anyUsable && tooFew,
+  };
+}

@@ -1,0 +1,92 @@
+import type { Reason } from "#shared/core/error.ts";
+import type { CheckResult } from "#shared/health/check.ts";
+import type { EventLog } from "#shared/observe/events.ts";
+import type { Logger } from "#shared/observe/log.ts";
+import type { Metrics } from "#shared/observe/metrics.ts";
+import type { Endpoint, Standing } from "./endpoint.ts";
+
+interface Instruments {
+  readonly name: string;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+const eventOf = {
+  up: "endpoint_up",
+  down: "endpoint_down",
+  unknown: "endpoint_down",
+  ejected: "endpoint_ejected",
+  draining: "endpoint_draining",
+  disabled: "endpoint_disabled",
+} as const satisfies Record<Standing["state"], string>;
+
+/** Tells events, log and metrics what happens in a pool, once, at the edge. */
+export class PoolReporter {
+  readonly #pool: string;
+  readonly #instruments: Instruments;
+  #inPanic = false;
+
+  constructor(instruments: Instruments) {
+    this.#pool = instruments.name;
+    this.#instruments = instruments;
+  }
+
+  added(endpoint: Endpoint): void {
+    this.#setEligible(endpoint, endpoint.eligible);
+  }
+
+  removed(endpoint: Endpoint): void {
+    this.#setEligible(endpoint, false);
+    const { reason, detail } = endpoint.standing;
+    this.#instruments.events.emit("endpoint_removed", { ...this.#names(endpoint), reason, detail });
+  }
+
+  standing(endpoint: Endpoint, before: Standing): void {
+    const { events, log, metrics } = this.#instruments;
+    const { state, eligible, reason, detail } = endpoint.standing;
+    const type = eventOf[state];
+    const fields = { ...this.#names(endpoint), reason, detail };
+    events.emit(type, fields);
+    // A start tells of every endpoint; that is no news.
+    const level = eligible ? (before.state === "unknown" ? "debug" : "info") : "warn";
+    log[level](fields, type);
+    if (before.eligible === eligible) return;
+    this.#setEligible(endpoint, eligible);
+    metrics.count("watershed_endpoint_changes_total", { pool: this.#pool, reason });
+  }
+
+  check(result: CheckResult): void {
+    this.#instruments.metrics.count("watershed_health_checks_total", { pool: this.#pool, result: result.reason });
+  }
+
+  attempt(endpoint: Endpoint, result: Reason): void {
+    this.#instruments.metrics.count("watershed_attempts_total", { pool: this.#pool, endpoint: endpoint.id, result });
+  }
+
+  panic(inPanic: boolean, eligible: number, endpoints: number): void {
+    if (inPanic === this.#inPanic) return;
+    this.#inPanic = inPanic;
+    const { events, log } = this.#instruments;
+    const fields = { pool: this.#pool, eligible, endpoints };
+    if (inPanic) {
+      events.emit("pool_panic", fields);
+      log.warn(fields, "pool_panic");
+    } else {
+      events.emit("pool_panic_over", fields);
+      log.info(fields, "pool_panic_over");
+    }
+  }
+
+  #names(endpoint: Endpoint): { pool: string; endpoint: string; name: string; zone: string | null } {
+    return { pool: this.#pool, endpoint: endpoint.id, name: endpoint.name, zone: endpoint.zone ?? null };
+  }
+
+  #setEligible(endpoint: Endpoint, eligible: boolean): void {
+    this.#instruments.metrics.set(
+      "watershed_endpoint_eligible",
+      { pool: this.#pool, endpoint: endpoint.id },
+      eligible ? 1 : 0,
+    );
+  }
+}

@@ -1,0 +1,291 @@
+import { pickers } from "#shared/balance/registry.ts";
+import type { BalanceName, EndpointConfig, HealthConfig, PoolConfig } from "#shared/config/schema/common.ts";
+import type { Clock, Timer } from "#shared/core/clock.ts";
+import { UsageError } from "#shared/core/error.ts";
+import type { Reason } from "#shared/core/error.ts";
+import type { CheckResult } from "#shared/health/check.ts";
+import { assumedHealth, observe, unknownHealth } from "#shared/health/state.ts";
+import type { EventLog } from "#shared/observe/events.ts";
+import type { Logger } from "#shared/observe/log.ts";
+import type { Metrics } from "#shared/observe/metrics.ts";
+import { ChoiceOrder } from "./choice-order.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { EndpointOwner, Standing } from "./endpoint.ts";
+import { canSpare } from "./outlier.ts";
+import { takeCensus } from "./panic.ts";
+import type { Census } from "./panic.ts";
+import { PoolChecks } from "./pool-checks.ts";
+import type { PoolChecksOptions } from "./pool-checks.ts";
+import { PoolReporter } from "./pool-reporter.ts";
+import { describeChoice, describeEndpoint } from "./report.ts";
+import { slowStartStepMs } from "./slow-start.ts";
+import type { AdminPool, AdminState, Choice, PoolStatus } from "./status.ts";
+
+export interface PoolOptions extends PoolChecksOptions {
+  readonly name: string;
+  readonly config: PoolConfig;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Where this node stands: endpoints of this zone are preferred. */
+  readonly zone?: string | undefined;
+}
+
+export interface ChooseRequest {
+  /** 32 bits, for ip-hash. */
+  readonly hash: number;
+  /** Endpoints that this request has tried already, oldest first. */
+  readonly tried: readonly Endpoint[];
+  /** Default: the pool's own. LOCAL connections go round-robin. */
+  readonly balance?: BalanceName | undefined;
+  /** Only look: the picker does not advance. */
+  readonly peek?: boolean | undefined;
+}
+
+export interface PoolChoice {
+  readonly endpoint: Endpoint | undefined;
+  /** `OK`, `PANIC`, `ZONE_FAILOVER` or `BACKUP`; `NO_HEALTHY` or `NO_ENDPOINT` when there is no endpoint. */
+  readonly reason: Reason;
+}
+
+/** Endpoints that serve one purpose: checks them, knows who is eligible, and chooses. */
+export class Pool implements AdminPool {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Every endpoint was checked once, or the pool was stopped. Resolved at once without checks. */
+  readonly firstRound: Promise<void>;
+  readonly #order: ChoiceOrder;
+  readonly #reporter: PoolReporter;
+  readonly #owner: EndpointOwner;
+  readonly #checks: PoolChecks;
+  readonly #listeners = new Set<() => void>();
+  #isFirstRound = true;
+  #config: PoolConfig;
+  #balance: BalanceName;
+  #endpoints: readonly Endpoint[] = [];
+  #byAddress: ReadonlyMap<string, Endpoint> = new Map();
+  #census: Census = { eligible: 0, panic: false };
+  #isOrderStale = true;
+  #slowStart: Timer | undefined;
+
+  constructor(options: PoolOptions) {
+    this.name = options.name;
+    this.clock = options.clock;
+    this.#config = options.config;
+    this.#balance = options.config.balance;
+    this.#order = new ChoiceOrder(options.random, options.zone);
+    this.#reporter = new PoolReporter(options);
+    this.#owner = this.#ownerOfEndpoints();
+    this.#checks = new PoolChecks(options, (...observed) => this.#noteCheck(...observed));
+    this.firstRound = this.#checks.firstRound.then(() => this.#firstRoundIsOver());
+    this.#setEndpoints(options.config.endpoints);
+    this.#checks.set(options.config.health, this.#endpoints);
+  }
+
+  get config(): PoolConfig {
+    return this.#config;
+  }
+
+  get balance(): BalanceName {
+    return this.#balance;
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#endpoints;
+  }
+
+  get eligibleCount(): number {
+    return this.#census.eligible;
+  }
+
+  /** Too few are eligible: all are used. */
+  get panic(): boolean {
+    return this.#census.panic;
+  }
+
+  /** At least one is eligible, and the share that the panic threshold asks for. */
+  get healthy(): boolean {
+    return this.#census.eligible > 0 && !this.#census.panic;
+  }
+
+  /** Begins to check. Without a health config there is nothing to begin. */
+  start(): void {
+    this.#checks.start();
+  }
+
+  /** Ends checks and timers; what is under way goes on. */
+  stop(): void {
+    this.#checks.stop();
+    this.#slowStart?.cancel();
+    for (const endpoint of this.#endpoints) endpoint.stop();
+  }
+
+  /** Chooses an endpoint for one attempt: own zone, other zones, backups; a retry asks another zone first. */
+  choose(request: ChooseRequest): PoolChoice {
+    if (this.#isOrderStale) this.#rebuildOrder();
+    const { hash, tried, balance = this.#balance, peek = false } = request;
+    const step = this.#order.stepFor(tried);
+    const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
+    if (step && endpoint) return { endpoint, reason: step.reason };
+    return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };
+  }
+
+  /** Whether a further attempt would find somebody. */
+  canRetry(tried: readonly Endpoint[]): boolean {
+    if (this.#isOrderStale) this.#rebuildOrder();
+    return this.#order.stepFor(tried)?.group.hasUntried(tried) ?? false;
+  }
+
+  /** The choice with every candidate's reason, for explain and trace. Describe it before anything else happens. */
+  describe(choice: PoolChoice, tried: readonly Endpoint[], balance = this.#balance): Choice {
+    if (this.#isOrderStale) this.#rebuildOrder();
+    const members = this.#order.stepFor(tried)?.group.members ?? [];
+    return describeChoice({ pool: this.name, balance, choice, tried, members, endpoints: this.#endpoints });
+  }
+
+  /** Takes a new config. Endpoints that stay keep their health, counts, latency and admin state. */
+  update(config: PoolConfig): void {
+    const before = this.#config;
+    this.#config = config;
+    if (config.balance !== before.balance) this.#balance = config.balance;
+    this.#setEndpoints(config.endpoints);
+    if (!config.outlier) for (const endpoint of this.#endpoints) endpoint.giveBack();
+    this.#checks.set(config.health, this.#endpoints);
+    if (before.health && !config.health) this.#assumeHealth();
+    this.#membersChanged();
+  }
+
+  /** Calls when the eligibility of any endpoint changed, and after every update.
+   * @returns how to stop listening */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  status(): PoolStatus {
+    const nowMs = this.clock.nowMs();
+    const wallMs = Date.now() - nowMs;
+    const toIso = (atMs: number) => new Date(wallMs + atMs).toISOString();
+    return {
+      name: this.name,
+      balance: this.#balance,
+      eligible: this.#census.eligible,
+      panic: this.#census.panic,
+      essential: this.#config.essential,
+      endpoints: this.#endpoints.map((endpoint) => describeEndpoint(endpoint, nowMs, toIso)),
+    };
+  }
+
+  setEndpointState(address: string, state: AdminState): boolean {
+    const endpoint = this.#byAddress.get(address);
+    endpoint?.setAdmin(state);
+    return endpoint !== undefined;
+  }
+
+  /** Holds until the config's own balance changes.
+   * @throws {UsageError} for a name that no algorithm has */
+  setBalance(balance: BalanceName): void {
+    if (!Object.hasOwn(pickers, balance))
+      throw new UsageError(`there is no balance "${balance}" (known: ${Object.keys(pickers).join(", ")})`);
+    this.#balance = balance;
+  }
+
+  /** One attempt at one of its endpoints has ended so. */
+  countAttempt(endpoint: Endpoint, result: Reason): void {
+    this.#reporter.attempt(endpoint, result);
+  }
+
+  #ownerOfEndpoints(): EndpointOwner {
+    return {
+      clock: this.clock,
+      outlierRules: () => this.#config.outlier,
+      mayEject: () => this.#mayEject(),
+      standingChanged: (endpoint, before) => this.#standingChanged(endpoint, before),
+    };
+  }
+
+  #mayEject(): boolean {
+    const { outlier } = this.#config;
+    const ejected = this.#endpoints.filter((endpoint) => endpoint.ejected).length;
+    return outlier !== undefined && canSpare(ejected, this.#endpoints.length, outlier);
+  }
+
+  #standingChanged(endpoint: Endpoint, before: Standing): void {
+    this.#reporter.standing(endpoint, before);
+    if (before.eligible === endpoint.eligible) return this.#recount(); // Who may be used in panic may have changed.
+    if (endpoint.eligible && this.#config.slowStartMs > 0) this.#growWeights();
+    this.#membersChanged();
+  }
+
+  #setEndpoints(configs: readonly EndpointConfig[]): void {
+    const byAddress = new Map<string, Endpoint>();
+    for (const config of configs) {
+      const known = this.#byAddress.get(config.address);
+      known?.reconfigure(config);
+      byAddress.set(config.address, known ?? this.#createEndpoint(config));
+    }
+    const gone = this.#endpoints.filter((endpoint) => !byAddress.has(endpoint.id));
+    this.#byAddress = byAddress;
+    this.#endpoints = [...byAddress.values()];
+    this.#recount();
+    for (const endpoint of gone) {
+      endpoint.remove();
+      this.#reporter.removed(endpoint);
+    }
+  }
+
+  #createEndpoint(config: EndpointConfig): Endpoint {
+    const nowMs = this.clock.nowMs();
+    const health = this.#config.health ? unknownHealth(nowMs) : assumedHealth(nowMs);
+    const endpoint = new Endpoint(config, health, this.#owner);
+    this.#reporter.added(endpoint);
+    return endpoint;
+  }
+
+  #noteCheck(address: string, result: CheckResult, atMs: number, health: HealthConfig): void {
+    this.#reporter.check(result);
+    const endpoint = this.#byAddress.get(address);
+    endpoint?.setHealth(observe(endpoint.health, { ...result, atMs }, health));
+  }
+
+  #assumeHealth(): void {
+    const nowMs = this.clock.nowMs();
+    for (const endpoint of this.#endpoints) endpoint.setHealth(assumedHealth(nowMs));
+  }
+
+  #firstRoundIsOver(): void {
+    this.#isFirstRound = false;
+    this.#reportPanic();
+  }
+
+  #membersChanged(): void {
+    this.#recount();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #recount(): void {
+    this.#isOrderStale = true;
+    this.#census = takeCensus(this.#endpoints, this.#config.panicThreshold);
+    this.#reportPanic();
+  }
+
+  #reportPanic(): void {
+    const { panic, eligible } = this.#census;
+    if (!this.#isFirstRound) this.#reporter.panic(panic, eligible, this.#endpoints.length);
+  }
+
+  #rebuildOrder(): void {
+    this.#order.rebuild(this.#endpoints, this.#census.panic);
+    this.#isOrderStale = false;
+  }
+
+  /** Slow start: lets the weights of those who came back grow, step by step, until all are whole. */
+  #growWeights(): void {
+    const { slowStartMs } = this.#config;
+    this.#slowStart?.cancel();
+    const nowMs = this.clock.nowMs();
+    const growing = this.#endpoints.filter((endpoint) => endpoint.growWeight(nowMs, slowStartMs)).length;
+    this.#isOrderStale = true;
+    if (growing > 0) this.#slowStart = this.clock.after(slowStartStepMs(slowStartMs), () => this.#growWeights());
+  }
+}

@@ -1,0 +1,38 @@
+import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
+import type { OriginService, ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
+import { healthOf } from "./check.ts";
+import type { TopologyNode } from "./nodes.ts";
+import { serverPort, serversOf } from "./places.ts";
+import type { Server, Zone } from "./places.ts";
+
+/** A forwarder: one listener and one pool for each service that has a port, with the servers of its own zone. */
+export function forwarderConfig(topology: Topology, node: TopologyNode, zone: Zone): Record<string, unknown> {
+  const servers = serversOf(topology, zone);
+  const carried = servicesOf(topology.services).filter(([, { port }]) => port !== undefined);
+  return {
+    mode: "userspace",
+    listeners: carried.map(([name, { port, proxyProtocol }]) => ({
+      address: `${node.address}:${port}`,
+      protocol: "tcp",
+      pool: name,
+      ...(proxyProtocol && { proxyProtocol: { accept: proxyProtocol, send: proxyProtocol } }),
+    })),
+    pools: Object.fromEntries(carried.map(([name, service]) => [name, pool(topology, name, service, servers)])),
+  };
+}
+
+function pool(
+  topology: Topology,
+  name: OriginService,
+  { balance }: ServiceTopology,
+  servers: readonly Server[],
+): Record<string, unknown> {
+  return {
+    balance,
+    endpoints: servers
+      .filter(({ service }) => service === name)
+      .map((server) => ({ address: `${server.host}:${serverPort}`, name: server.name })),
+    health: healthOf(topology, protocolOf[name] === "http" ? "http" : "tcp"),
+    panicThreshold: 0, // a forwarder never panics: its router has another zone to go to
+  };
+}

@@ -1,0 +1,48 @@
+import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
+import type { ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
+import { formatDuration } from "#shared/core/duration.ts";
+import { healthOf } from "./check.ts";
+import type { TopologyNode } from "./nodes.ts";
+import { forwarderHosts, zonesOf } from "./places.ts";
+import type { Region } from "./places.ts";
+
+/** A router: one pool for each HTTP service, whose endpoints are the forwarders of all zones of its region. */
+export function routerConfig(topology: Topology, node: TopologyNode, region: Region): Record<string, unknown> {
+  const services = servicesOf(topology.services).flatMap(([name, service]) =>
+    protocolOf[name] === "http" && service.port !== undefined ? [{ ...service, name, port: service.port }] : [],
+  );
+  return {
+    listeners: node.listens.map(({ address }) => ({ address })),
+    engine: "http-proxy",
+    routes: topology.routes.map(({ match, service }) => ({ match, pool: service })),
+    pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, region, service)])),
+  };
+}
+
+function pool(
+  topology: Topology,
+  region: Region,
+  service: ServiceTopology & { readonly port: number },
+): Record<string, unknown> {
+  const { balance, connectionMaxAgeMs, retries } = topology.router;
+  return {
+    balance,
+    endpoints: zonesOf(region).flatMap((zone) =>
+      forwarderHosts(zone).map((host, i) => ({
+        address: `${host}:${service.port}`,
+        name: `${zone.name}/l4-${i + 1}`,
+        zone: zone.name,
+      })),
+    ),
+    health: healthOf(topology, "http"),
+    retries: {
+      attempts: retries.attempts,
+      budgetPercent: retries.budgetPercent,
+      perTryTimeout: formatDuration(retries.perTryTimeoutMs),
+    },
+    essential: service.essential,
+    connectionMaxAge: formatDuration(connectionMaxAgeMs),
+    ...(service.proxyProtocol && { proxyProtocol: { send: service.proxyProtocol } }),
+    panicThreshold: 50,
+  };
+}

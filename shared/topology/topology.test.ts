@@ -1,0 +1,365 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { ZodType } from "zod";
+import { stringify } from "yaml";
+import { parseConfig, validate } from "#shared/config/load.ts";
+import { geodnsSchema } from "#shared/config/schema/geodns.ts";
+import { l4ForwarderSchema } from "#shared/config/schema/l4-forwarder.ts";
+import { l7RouterSchema } from "#shared/config/schema/l7-router.ts";
+import { originSchema } from "#shared/config/schema/origin.ts";
+import { topologySchema } from "#shared/config/schema/topology.ts";
+import type { Topology } from "#shared/config/schema/topology.ts";
+import { UsageError } from "#shared/core/error.ts";
+import { applyScale, clientAddressOf, configOf, nodesOf } from "./topology.ts";
+
+const file = readFileSync(new URL("../../infra/topology.yaml", import.meta.url), "utf8");
+const topology = parseConfig(file, "topology.yaml", topologySchema);
+
+/** The file with some of its text replaced. */
+function edited(...edits: readonly [from: string, to: string][]): string {
+  let text = file;
+  for (const [from, to] of edits) {
+    if (!text.includes(from)) throw new Error(`topology.yaml has no ${from}`);
+    text = text.replace(from, to);
+  }
+  return text;
+}
+
+const parsed = (...edits: readonly [from: string, to: string][]) =>
+  parseConfig(edited(...edits), "topology.yaml", topologySchema);
+
+const schemas: Record<string, ZodType> = {
+  geodns: geodnsSchema,
+  "l7-router": l7RouterSchema,
+  "l4-forwarder": l4ForwarderSchema,
+  origin: originSchema,
+};
+
+/** Every node's config passes the schema of its service. */
+function validateAll(of: Topology): void {
+  for (const { name, service } of nodesOf(of)) {
+    const derived = configOf(of, name);
+    expect(derived.service).toBe(service);
+    const schema = schemas[service];
+    if (!schema) throw new Error(`no schema of ${service}`);
+    validate(derived.config, name, schema);
+  }
+}
+
+const forwarder = (of: Topology, name: string) => validate(configOf(of, name).config, name, l4ForwarderSchema);
+const router = (of: Topology, name: string) => validate(configOf(of, name).config, name, l7RouterSchema);
+const origin = (of: Topology, name: string) => validate(configOf(of, name).config, name, originSchema);
+const nameServer = (of: Topology, name: string) => validate(configOf(of, name).config, name, geodnsSchema);
+
+const thirdRegion: [string, string] = [
+  "  us-east: {",
+  "  ap-south: { number: 13, location: [1.35, 103.82], zones: [a, c], routers: 3 }\n  us-east: {",
+];
+
+describe("the stack of infra/topology.yaml", () => {
+  it("has these nodes, in the order of their start, at the addresses that the design names", () => {
+    expect(nodesOf(topology).map(({ name, service, zone, address }) => [name, service, zone, address])).toEqual([
+      ["eu-west-a/origin", "origin", "eu-west-a", "127.11.1.9"],
+      ["eu-west-b/origin", "origin", "eu-west-b", "127.11.2.9"],
+      ["us-east-a/origin", "origin", "us-east-a", "127.12.1.9"],
+      ["us-east-b/origin", "origin", "us-east-b", "127.12.2.9"],
+      ["eu-west-a/l4-1", "l4-forwarder", "eu-west-a", "127.11.1.1"],
+      ["eu-west-a/l4-2", "l4-forwarder", "eu-west-a", "127.11.1.2"],
+      ["eu-west-b/l4-1", "l4-forwarder", "eu-west-b", "127.11.2.1"],
+      ["eu-west-b/l4-2", "l4-forwarder", "eu-west-b", "127.11.2.2"],
+      ["us-east-a/l4-1", "l4-forwarder", "us-east-a", "127.12.1.1"],
+      ["us-east-a/l4-2", "l4-forwarder", "us-east-a", "127.12.1.2"],
+      ["us-east-b/l4-1", "l4-forwarder", "us-east-b", "127.12.2.1"],
+      ["us-east-b/l4-2", "l4-forwarder", "us-east-b", "127.12.2.2"],
+      ["eu-west/l7-1", "l7-router", "eu-west-a", "127.11.0.1"],
+      ["eu-west/l7-2", "l7-router", "eu-west-b", "127.11.0.2"],
+      ["us-east/l7-1", "l7-router", "us-east-a", "127.12.0.1"],
+      ["us-east/l7-2", "l7-router", "us-east-b", "127.12.0.2"],
+      ["ns1", "geodns", null, "127.53.0.1"],
+      ["ns2", "geodns", null, "127.53.0.2"],
+    ]);
+  });
+
+  it("says what each node listens on", () => {
+    const listens = (name: string) => nodesOf(topology).find((node) => node.name === name)?.listens;
+    const tcp = "tcp";
+    expect(listens("ns2")).toEqual([{ address: "127.53.0.2:5300", protocol: "udp+tcp", what: "DNS" }]);
+    expect(listens("us-east/l7-1")).toEqual([{ address: "127.12.0.1:8080", protocol: tcp, what: "HTTP" }]);
+    expect(listens("eu-west-b/l4-1")).toEqual([
+      { address: "127.11.2.1:7001", protocol: tcp, what: "web" },
+      { address: "127.11.2.1:7002", protocol: tcp, what: "api" },
+      { address: "127.11.2.1:7003", protocol: tcp, what: "static" },
+      { address: "127.11.2.1:7004", protocol: tcp, what: "admin" },
+      { address: "127.11.2.1:6379", protocol: tcp, what: "db" },
+    ]);
+    expect(listens("eu-west-a/origin")).toContainEqual({ address: "127.11.1.102:9000", protocol: tcp, what: "api-3" });
+    expect(listens("eu-west-a/origin")).toContainEqual({
+      address: "127.11.1.180:9000",
+      protocol: "udp",
+      what: "telemetry-1",
+    });
+  });
+
+  it("gives no address to two sockets", () => {
+    for (const scaled of [topology, applyScale(topology, "netflix"), parsed(thirdRegion)]) {
+      const sockets = nodesOf(scaled).flatMap(({ admin, listens }) => [
+        admin,
+        ...listens.map(({ address }) => address),
+      ]);
+      expect(new Set(sockets).size).toBe(sockets.length);
+    }
+  });
+
+  it.each(["ns1", "eu-west/l7-2", "eu-west-a/l4-2", "us-east-b/origin"])("derives the config of %s", async (name) => {
+    const golden = `./goldens/${name.replace("/", "-")}.yaml`;
+    await expect(stringify(configOf(topology, name).config, { lineWidth: 0 })).toMatchFileSnapshot(golden);
+  });
+
+  it("derives a config that its service accepts for every node, at every scale", () => {
+    validateAll(topology);
+    validateAll(applyScale(topology, "netflix"));
+  });
+
+  it("keeps routers listening for one DNS TTL, and no other node", () => {
+    expect(router(topology, "eu-west/l7-1").drain).toEqual({ holdMs: 10_000, timeoutMs: 25_000 });
+    for (const name of ["ns1", "eu-west-a/l4-1", "eu-west-a/origin"])
+      expect(configOf(topology, name).config["drain"]).toEqual({ hold: "0s", timeout: "25s" });
+  });
+});
+
+describe("scale", () => {
+  const netflix = applyScale(topology, "netflix");
+
+  it("netflix gives each zone 50 web, 20 api and 10 db servers and leaves the others", () => {
+    const { servers } = origin(netflix, "us-east-a/origin");
+    const counts = Object.fromEntries(
+      Map.groupBy(servers, ({ service }) => service)
+        .entries()
+        .map(([k, v]) => [k, v.length]),
+    );
+    expect(counts).toEqual({ web: 50, api: 20, static: 2, admin: 1, telemetry: 1, db: 10 });
+    expect(servers.find(({ name }) => name === "web-50")?.address).toBe("127.12.1.59:9000");
+    expect(forwarder(netflix, "eu-west-b/l4-2").pools["db"]?.endpoints.at(-1)).toMatchObject({
+      address: "127.11.2.209:9000",
+      name: "db-10",
+    });
+  });
+
+  it("changes nothing when none is asked for, and not the topology it is given", () => {
+    expect(applyScale(topology, undefined)).toBe(topology);
+    expect(topology.services.web?.servers).toBe(4);
+  });
+
+  it.each([
+    ["netfix", 'there is no scale "netfix" (did you mean "netflix"?)'],
+    ["constructor", 'there is no scale "constructor" (known: netflix)'],
+  ])("%s is refused", (scale, says) => {
+    expect(() => applyScale(topology, scale)).toThrow(new UsageError(says));
+  });
+});
+
+describe("a further region or zone is a few lines", () => {
+  const three = parsed(thirdRegion);
+
+  it("a third region gets nodes, a place in DNS and a config for each", () => {
+    validateAll(three);
+    const names = nodesOf(three).flatMap(({ name, zone, address }) =>
+      name.startsWith("ap-south") ? [`${name} ${zone} ${address}`] : [],
+    );
+    expect(names).toEqual([
+      "ap-south-a/origin ap-south-a 127.13.1.9",
+      "ap-south-c/origin ap-south-c 127.13.3.9",
+      "ap-south-a/l4-1 ap-south-a 127.13.1.1",
+      "ap-south-a/l4-2 ap-south-a 127.13.1.2",
+      "ap-south-c/l4-1 ap-south-c 127.13.3.1",
+      "ap-south-c/l4-2 ap-south-c 127.13.3.2",
+      "ap-south/l7-1 ap-south-a 127.13.0.1",
+      "ap-south/l7-2 ap-south-c 127.13.0.2",
+      "ap-south/l7-3 ap-south-a 127.13.0.3",
+    ]);
+    const { regions, services } = nameServer(three, "ns1");
+    expect(regions["ap-south"]).toEqual({ location: [1.35, 103.82] });
+    expect(services["web"]?.regions["ap-south"]?.addresses).toEqual(["127.13.0.1", "127.13.0.2", "127.13.0.3"]);
+  });
+
+  it("routers balance over the forwarders of their own region alone", () => {
+    const endpoints = router(three, "ap-south/l7-2").pools["web"]?.endpoints ?? [];
+    expect(endpoints.map(({ name, address, zone }) => [name, address, zone])).toEqual([
+      ["ap-south-a/l4-1", "127.13.1.1:7001", "ap-south-a"],
+      ["ap-south-a/l4-2", "127.13.1.2:7001", "ap-south-a"],
+      ["ap-south-c/l4-1", "127.13.3.1:7001", "ap-south-c"],
+      ["ap-south-c/l4-2", "127.13.3.2:7001", "ap-south-c"],
+    ]);
+  });
+
+  it("api servers read from both forwarders of their zone", () => {
+    expect(origin(three, "ap-south-c/origin").replicas).toEqual(["127.13.3.1:6379", "127.13.3.2:6379"]);
+  });
+
+  it("a third zone is one number", () => {
+    const wide = parsed(["zones: 2", "zones: 3"]);
+    validateAll(wide);
+    expect(origin(wide, "eu-west-c/origin").servers[0]?.address).toBe("127.11.3.10:9000");
+  });
+
+  it("a service may be left out", () => {
+    const lean = parsed(
+      ["  db: {", "  # db: {"],
+      ["  admin: {", "  # admin: {"],
+      ["  - { match: { path: /admin/* }, service: admin }\n", ""],
+      [", db: 10", ""],
+    );
+    validateAll(lean);
+    expect(origin(lean, "eu-west-a/origin").replicas).toEqual([]);
+    expect(Object.keys(router(lean, "eu-west/l7-1").pools)).toEqual(["web", "api", "static"]);
+  });
+});
+
+describe("clashes are refused at their place", () => {
+  const cases: { name: string; edits: [string, string][]; says: string }[] = [
+    {
+      name: "two regions of one number",
+      edits: [["number: 12", "number: 11"]],
+      says: "regions.us-east.number: 11 is the number of eu-west already",
+    },
+    {
+      name: "a region where a country's test clients live",
+      edits: [["number: 12", "number: 49"]],
+      says: "regions.us-east.number: 49 is the calling code of the test clients of DE",
+    },
+    {
+      name: "a region where the name servers stand",
+      edits: [["number: 12", "number: 53"]],
+      says: "regions.us-east.number: 53 is the number of the name servers",
+    },
+    {
+      name: "a number that is no octet",
+      edits: [["number: 12", "number: 300"]],
+      says: "regions.us-east.number: expected a whole number 2..254, got 300",
+    },
+    {
+      name: "a zone listed twice",
+      edits: [["zones: 2", "zones: [a, b, a]"]],
+      says: "regions.eu-west.zones[2]: zone a is listed twice",
+    },
+    {
+      name: "a zone that is no letter",
+      edits: [["zones: 2", "zones: [a, bb]"]],
+      says: 'regions.eu-west.zones[1]: expected a zone as one letter a..z, got "bb"',
+    },
+    {
+      name: "more servers than addresses before the next service",
+      edits: [["servers: 4", "servers: 91"]],
+      says: "services.web.servers: a zone has room for 90 web servers (.10 to .99, before api)",
+    },
+    {
+      name: "the same at a scale",
+      edits: [["netflix: { web: 50, api: 20", "netflix: { web: 50, api: 51"]],
+      says: "scales.netflix.api: a zone has room for 50 api servers (.100 to .149, before static)",
+    },
+    {
+      name: "more servers than the octet has addresses",
+      edits: [["firstHost: 200, servers: 2", "firstHost: 250, servers: 6"]],
+      says: "services.db.servers: a zone has room for 5 db servers (.250 to .254)",
+    },
+    {
+      name: "two services of one first host",
+      edits: [["firstHost: 170", "firstHost: 150"]],
+      says: "services.admin.firstHost: 150 is the first host of static already",
+    },
+    {
+      name: "two services of one port",
+      edits: [["port: 7003", "port: 7001"]],
+      says: "services.static.port: 7001 is the port of web already",
+    },
+    {
+      name: "the port of the admin listeners",
+      edits: [["port: 7003", "port: 7900"]],
+      says: "services.static.port: 7900 is the port of the admin listeners already",
+    },
+    {
+      name: "a port for UDP",
+      edits: [["telemetry: { ", "telemetry: { port: 7005, "]],
+      says: "services.telemetry.port: forwarders carry TCP: telemetry has no port",
+    },
+    {
+      name: "PROXY where nobody would understand it",
+      edits: [["balance: least-connections }", "proxyProtocol: v2 }"]],
+      says: "services.db.proxyProtocol: only HTTP services speak the PROXY protocol",
+    },
+    {
+      name: "a route to what is not HTTP",
+      edits: [["service: admin }", "service: db }"]],
+      says: "routes[3].service: db is not an HTTP service: no route leads to it",
+    },
+    {
+      name: "a route to a service without port",
+      edits: [["port: 7004, ", ""]],
+      says: "routes[3].service: admin has no port: no forwarder carries it",
+    },
+    {
+      name: "a route to a service that is left out",
+      edits: [["  admin: {", "  # admin: {"]],
+      says: 'routes[3].service: there is no service "admin" in services',
+    },
+    {
+      name: "a scale of a service that is left out",
+      edits: [["  db: {", "  # db: {"]],
+      says: 'scales.netflix.db: there is no service "db" in services',
+    },
+    {
+      name: "two countries of one calling code",
+      edits: [["DE: 49", "DE: 48"]],
+      says: "testClients.DE: 48 is the calling code of PL already",
+    },
+    {
+      name: "steering to no region",
+      edits: [["EU: [eu-west, us-east]", "EU: [eu-west, us-west]"]],
+      says: 'steering.continents.EU[1]: there is no region "us-west" (known: eu-west, us-east)',
+    },
+    {
+      name: "no region at all",
+      edits: [["regions:\n", "regions: {}\nignored:\n"]],
+      says: "regions: expected a mapping of at least one region, got an empty mapping",
+    },
+  ];
+  it.each(cases)("$name", ({ edits, says }) => {
+    let message = "";
+    try {
+      parsed(...edits);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message.replaceAll(/^topology\.yaml:\d+:\d+ /gm, "").split("\n")[0]).toBe(says);
+  });
+});
+
+describe("clients", () => {
+  it.each([
+    ["DE", "127.49.0.7", "DE"],
+    ["us", "127.1.0.7", "US"],
+    ["Jp", "127.81.0.7", "JP"],
+    ["127.44.3.2", "127.44.3.2", "GB"],
+    ["127.11.0.1", "127.11.0.1", null],
+    ["81.2.69.142", "81.2.69.142", null],
+    ["2001:DB8::1", "2001:db8::1", null],
+  ])("%s is %s, %s", (from, address, country) => {
+    expect(clientAddressOf(topology, from)).toEqual({ address, country });
+  });
+
+  it.each(["XX", "Germany", "127.0.0", "", "__proto__"])("%j is refused, and the countries are named", (from) => {
+    expect(() => clientAddressOf(topology, from)).toThrow(UsageError);
+    expect(() => clientAddressOf(topology, from)).toThrow(
+      /^".*" is neither an IP address nor a country that has a test client \(US RU EG .* IR\)$/,
+    );
+  });
+});
+
+it("an unknown node is refused with the nearest name", () => {
+  expect(() => configOf(topology, "eu-west-a/l4-3")).toThrow(
+    new UsageError('there is no node "eu-west-a/l4-3" in the topology (did you mean eu-west-a/l4-1?)'),
+  );
+  expect(() => configOf(topology, "tokyo")).toThrow(
+    /^there is no node "tokyo" in the topology \(the nodes are .* and 6 more\)$/,
+  );
+});

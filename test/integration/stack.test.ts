@@ -1,0 +1,309 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import dgram from "node:dgram";
+import { once } from "node:events";
+import net from "node:net";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { nodesOf } from "#shared/topology/topology.ts";
+import { Client, loadDuring } from "#test/support/client.ts";
+import { NodeEvents } from "#test/support/events.ts";
+import { startStack } from "#test/support/stack.ts";
+import type { TestStack } from "#test/support/stack.ts";
+import { hasClient } from "#test/support/real-clients.ts";
+
+const run = promisify(execFile);
+const site = "www.stream.test";
+let stack: TestStack;
+let german: Client;
+let american: Client;
+
+beforeAll(async () => {
+  stack = await startStack({ nameServers: 153, euWest: 111, usEast: 112 });
+  const nameServers = ["127.153.0.1:5300", "127.153.0.2:5300"];
+  german = new Client("127.49.0.7", nameServers);
+  american = new Client("127.1.0.7", nameServers);
+});
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+const admin = (node: string) => stack.node(node).admin;
+
+async function drill(zone: string, what: string): Promise<void> {
+  const response = await fetch(`http://${admin(`${zone}/origin`)}/${what}`, { method: "POST" });
+  expect(response.status, what).toBe(200);
+}
+
+/** Who answered, by the origin's own word. */
+async function serverOf(client: Client, path: string): Promise<{ server: string; zone: string; region: string }> {
+  const { status, body } = await client.fetch(site, path);
+  expect(status, body).toBe(200);
+  return JSON.parse(body) as { server: string; zone: string; region: string };
+}
+
+/** Does something, and resolves once each of these nodes has said that it saw it. */
+async function seenBy(
+  nodes: readonly string[],
+  type: string,
+  wanted: Record<string, unknown>,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  const streams = await Promise.all(nodes.map((node) => NodeEvents.of(admin(node))));
+  try {
+    await act();
+    await Promise.all(streams.map((events) => events.next(type, wanted)));
+  } finally {
+    await Promise.all(streams.map((events) => events[Symbol.asyncDispose]()));
+  }
+}
+
+describe("bringing it up", () => {
+  it("says what listens where, and the way of a client of each country through four tiers", () => {
+    const output = stack.output();
+    for (const listener of ["127.153.0.1:5300", "127.111.0.1:8080", "127.112.0.2:8080", "127.111.1.1:7001"])
+      expect(output).toContain(listener);
+    expect(output).toMatch(/client 127\.49\.0\.7 \(DE\) → ns\d www\.stream\.test → eu-west 127\.111\.0\.\d/);
+    expect(output).toMatch(/client 127\.1\.0\.7 \(US\) → ns\d www\.stream\.test → us-east 127\.112\.0\.\d/);
+    expect(output).toMatch(/→ eu-west\/l7-\d .*\/api\/users → api → zone eu-west-[ab]/);
+    expect(output).toMatch(/→ us-east-[ab]\/l4-\d → api-\d 127\.112\.[12]\.10\d .* → 200 in /);
+  });
+});
+
+describe("geography", () => {
+  it("clients land in their region by their source address", async () => {
+    expect((await german.resolve(site)).toSorted()).toEqual(["127.111.0.1", "127.111.0.2"]);
+    expect((await american.resolve(site)).toSorted()).toEqual(["127.112.0.1", "127.112.0.2"]);
+    expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
+    expect((await serverOf(american, "/api/users")).region).toBe("us-east");
+  });
+
+  for (const [subnet, country, region] of [
+    ["81.2.69.142", "GB", 111],
+    ["12.0.0.1", "US", 112],
+    ["200.160.2.3", "BR", 112],
+    ["2001:200::1", "JP", 111],
+    ["133.11.0.1", "JP", 111],
+  ] as const)
+    it.runIf(hasClient("dig"))(
+      `a resolver that speaks for ${subnet} (${country}) is sent to region ${region}`,
+      async () => {
+        const { stdout } = await run("dig", ["@127.153.0.1", "-p", "5300", `+subnet=${subnet}`, "+norec", site, "A"]);
+        expect(stdout).toContain("status: NOERROR");
+        expect(stdout).toMatch(new RegExp(`IN\\s+A\\s+127\\.${region}\\.0\\.[12]`));
+        expect(stdout).toMatch(/CLIENT-SUBNET: [0-9a-f.:]+\/\d+\/[1-9]\d*/);
+      },
+    );
+});
+
+describe("services", () => {
+  for (const [path, service] of [
+    ["/", "web"],
+    ["/film/7", "web"],
+    ["/api/users", "api"],
+    ["/admin/", "admin"],
+  ] as const)
+    it(`${path} reaches ${service}`, async () => {
+      expect((await serverOf(german, path)).server).toMatch(new RegExp(`^${service}-\\d+$`));
+    });
+
+  for (const path of ["/static/app.js", "/images/poster.png"])
+    it(`${path} reaches static`, async () => {
+      const answer = await german.fetch(site, path);
+      expect(answer.status).toBe(200);
+      expect(answer.headers["etag"]).toBeDefined();
+    });
+
+  it("an unknown method of a route that names its methods goes on to the next route", async () => {
+    const { status, body } = await german.fetch(site, "/static/app.js", { method: "POST", body: "x" });
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ service: "web" });
+  });
+
+  it("api servers read the film catalogue from a replica of their zone through its forwarders", async () => {
+    const { status, body } = await german.fetch(site, "/api/catalog/7");
+    expect(status).toBe(200);
+    const answer = JSON.parse(body) as {
+      zone: string;
+      film: { id: number };
+      replica: { name: string; forwarder: string };
+    };
+    expect(answer.film.id).toBe(7);
+    expect(answer.replica.name).toMatch(/^db-[12]$/);
+    const zoneOctet = answer.zone === "eu-west-a" ? 1 : 2;
+    expect(answer.replica.forwarder).toMatch(new RegExp(`^127\\.111\\.${zoneOctet}\\.[12]:6379$`));
+  });
+
+  it.runIf(hasClient("redis-cli"))("redis-cli reads a film through a forwarder", async () => {
+    const { stdout } = await run("redis-cli", ["-h", "127.111.1.1", "GET", "film:7"]);
+    expect(JSON.parse(stdout)).toMatchObject({ id: 7 });
+  });
+
+  it("an api server hears of the client from the headers, and of the router from the PROXY header", async () => {
+    const { body } = await german.fetch(site, "/api/users");
+    const answer = JSON.parse(body) as {
+      forwarded: Record<string, string>;
+      proxy: { source: { address: string }; uniqueId: string };
+    };
+    expect(answer.forwarded["x-forwarded-for"]).toBe("127.49.0.7");
+    expect(answer.proxy.source.address).toMatch(/^127\.111\.0\.[12]$/);
+    expect(answer.proxy.uniqueId).toBeTruthy();
+  });
+});
+
+describe("trace", () => {
+  for (const [from, region] of [
+    ["DE", "eu-west"],
+    ["US", "us-east"],
+  ] as const)
+    it(`from ${from} names all four tiers of ${region}`, async () => {
+      const { stdout } = await run("./watershed", ["trace", "--from", from, "/api/users"], { env: stack.env });
+      expect(stdout).toMatch(/ns[12]/);
+      expect(stdout).toContain(`${region}/l7-`);
+      expect(stdout).toMatch(new RegExp(`${region}-[ab]/l4-\\d`));
+      expect(stdout).toMatch(/api-\d/);
+    });
+
+  it("in JSON holds each tier's own record of this request", async () => {
+    const { stdout } = await run("./watershed", ["trace", "--from", "DE", "--json", "/api/users"], { env: stack.env });
+    const trace = JSON.parse(stdout) as Record<string, unknown>;
+    expect(JSON.stringify(trace["dns"])).toContain("eu-west");
+    expect(JSON.stringify(trace["http"])).toContain("least-connections");
+    expect(JSON.stringify(trace["connections"])).toContain("round-robin");
+  });
+});
+
+describe("faults", () => {
+  const zones = ["eu-west-a", "eu-west-b"];
+  const forwardersOf = (zone: string) => [`${zone}/l4-1`, `${zone}/l4-2`];
+
+  for (const what of ["stop", "hang"])
+    it(`a server that is made to ${what} fails nobody, and comes back after ${"`rise`"} checks`, async () => {
+      const result = await loadDuring([german, american], site, "/api/users", async () => {
+        await seenBy(forwardersOf("eu-west-a"), "endpoint_down", { name: "api-2" }, () =>
+          drill("eu-west-a", `servers/api-2/${what}`),
+        );
+        await seenBy(forwardersOf("eu-west-a"), "endpoint_up", { name: "api-2" }, () =>
+          drill("eu-west-a", "servers/api-2/heal"),
+        );
+      });
+      expect(result.failures).toEqual([]);
+      expect(result.requests).toBeGreaterThan(20);
+    });
+
+  it("all servers of a service in a zone: the other zone answers, and nobody fails", async () => {
+    const routers = ["eu-west/l7-1", "eu-west/l7-2"];
+    const result = await loadDuring([german], site, "/api/users", () =>
+      seenBy(routers, "endpoint_down", { pool: "api", zone: "eu-west-a" }, () =>
+        drill("eu-west-a", "services/api/stop"),
+      ),
+    );
+    expect(result.failures).toEqual([]);
+    for (let i = 0; i < 6; i++) expect((await serverOf(german, "/api/users")).zone).toBe("eu-west-b");
+    await seenBy(routers, "endpoint_up", { pool: "api", zone: "eu-west-a" }, () => drill("eu-west-a", "servers/heal"));
+  });
+
+  it("all servers of a region: DNS answers the other region, and comes home after the heal", async () => {
+    const nameServers = ["ns1", "ns2"];
+    await seenBy(nameServers, "region_down", { region: "eu-west" }, () =>
+      Promise.all(zones.map((zone) => drill(zone, "services/api/stop"))),
+    );
+    expect((await german.resolve(site)).toSorted()).toEqual(["127.112.0.1", "127.112.0.2"]);
+    expect((await serverOf(german, "/api/users")).region).toBe("us-east");
+    await seenBy(nameServers, "region_up", { region: "eu-west" }, () =>
+      Promise.all(zones.map((zone) => drill(zone, "servers/heal"))),
+    );
+    expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
+  });
+
+  it("random bytes to every listener neither crash nor hang it", async () => {
+    for (const { listens } of nodesOf(stack.topology))
+      for (const { address, protocol } of listens) {
+        if (protocol.includes("tcp")) await throwAtTcp(address);
+        if (protocol.includes("udp")) await throwAtUdp(address);
+      }
+    for (const node of nodesOf(stack.topology))
+      expect((await fetch(`http://${node.admin}/readyz`)).status, node.name).toBe(200);
+    expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
+  });
+});
+
+describe("kill -9", () => {
+  /** What a killed process had in its hands may be lost: one request of each client at the most. */
+  for (const { victim, inFlight, noticedBy, event } of [
+    {
+      victim: "eu-west-a/l4-1",
+      inFlight: 0,
+      noticedBy: ["eu-west/l7-1", "eu-west/l7-2"],
+      event: { type: "endpoint_down", data: { name: "eu-west-a/l4-1" } },
+    },
+    {
+      victim: "eu-west-b/origin",
+      inFlight: 0,
+      noticedBy: ["eu-west/l7-1", "eu-west/l7-2"],
+      event: { type: "endpoint_down", data: { zone: "eu-west-b" } },
+    },
+    {
+      victim: "eu-west/l7-2",
+      inFlight: 2,
+      noticedBy: ["ns1", "ns2"],
+      event: { type: "endpoint_down", data: { endpoint: "127.111.0.2:8080" } },
+    },
+    { victim: "ns1", inFlight: 0, noticedBy: [], event: undefined },
+  ])
+    it(`of ${victim} loses no GET beyond those in its hands`, async () => {
+      const pid = (await stack.pids()).get(victim);
+      expect(pid).toBeDefined();
+      const { requests, failures } = await loadDuring([german, american], site, "/api/users", async () => {
+        if (event) await seenBy(noticedBy, event.type, event.data, async () => process.kill(pid!, "SIGKILL"));
+        else {
+          process.kill(pid!, "SIGKILL");
+          for (let i = 0; i < 3; i++) await serverOf(german, "/api/users");
+        }
+      });
+      expect(failures.length, failures.join("\n")).toBeLessThanOrEqual(inFlight);
+      expect(requests).toBeGreaterThan(4);
+    });
+
+  it("of the launcher leaves no process behind", async () => {
+    const pids = [...(await stack.pids()).values()];
+    const streams = await Promise.all(
+      nodesOf(stack.topology)
+        .filter(({ name }) => !["eu-west-a/l4-1", "eu-west-b/origin", "eu-west/l7-2", "ns1"].includes(name))
+        .map(({ admin: address }) => net.connect(parseSocketAddress(address)!)),
+    );
+    await Promise.all(streams.map((socket) => once(socket, "connect")));
+    const gone = Promise.all(
+      streams.map((socket) => new Promise((resolve) => socket.on("error", () => {}).once("close", resolve))),
+    );
+    stack.launcher.kill("SIGKILL");
+    await gone;
+    await expect.poll(() => pids.filter(isAlive), { timeout: 5_000 }).toEqual([]);
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function throwAtTcp(address: string): Promise<void> {
+  for (const bytes of [1, 100, 20_000]) {
+    const socket = net.connect(parseSocketAddress(address)!);
+    socket.on("error", () => {});
+    socket.resume();
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.end(randomBytes(bytes));
+    await closed;
+  }
+}
+
+async function throwAtUdp(address: string): Promise<void> {
+  const { host, port } = parseSocketAddress(address)!;
+  const socket = dgram.createSocket("udp4");
+  for (const bytes of [0, 1, 12, 100, 1_400])
+    await new Promise((resolve) => socket.send(randomBytes(bytes), port, host, resolve));
+  socket.close();
+}

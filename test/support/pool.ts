@@ -1,0 +1,94 @@
+import pino from "pino";
+import { poolSchema } from "#shared/config/schema/common.ts";
+import type { PoolConfig } from "#shared/config/schema/common.ts";
+import { seededRandom } from "#shared/core/random.ts";
+import { Pool } from "#shared/endpoint/pool.ts";
+import type { PoolOptions } from "#shared/endpoint/pool.ts";
+import type { Check, CheckResult } from "#shared/health/check.ts";
+import { EventLog } from "#shared/observe/events.ts";
+import type { Metrics } from "#shared/observe/metrics.ts";
+import { FakeClock } from "./fake-clock.ts";
+
+/** Metrics that a test can read. */
+export class FakeMetrics implements Metrics {
+  readonly #values = new Map<string, number>();
+
+  count(name: string, labels: object, by = 1): void {
+    this.#values.set(keyOf(name, labels), this.value(name, labels) + by);
+  }
+
+  set(name: string, labels: object, value: number): void {
+    this.#values.set(keyOf(name, labels), value);
+  }
+
+  observe(): void {}
+
+  value(name: string, labels: object): number {
+    return this.#values.get(keyOf(name, labels)) ?? 0;
+  }
+
+  async render(): Promise<string> {
+    return [...this.#values].map(([key, value]) => `${key} ${value}`).join("\n");
+  }
+}
+
+function keyOf(name: string, labels: object): string {
+  return name + JSON.stringify(Object.entries(labels).sort());
+}
+
+/** What the checks of a test find, by "host:port"; 200 where nothing is said, and "hang" never answers. */
+export class FakeServers {
+  readonly #results = new Map<string, CheckResult | "hang">();
+
+  set(address: string, result: CheckResult | "hang"): void {
+    this.#results.set(address, result);
+  }
+
+  readonly check: Check = (target, _config, signal) => {
+    const result = this.#results.get(`${target.host}:${target.port}`) ?? passes;
+    if (result !== "hang") return Promise.resolve(result);
+    return new Promise((resolve) => {
+      signal.addEventListener("abort", () => resolve({ passed: false, reason: "CHECK_TIMEOUT", detail: "hangs" }));
+    });
+  };
+}
+
+export const passes: CheckResult = { passed: true, reason: "OK", detail: "status 200" };
+export const refuses: CheckResult = { passed: false, reason: "CHECK_REFUSED", detail: "connect ECONNREFUSED" };
+export const drains: CheckResult = { passed: false, reason: "DRAINING", detail: "it says so", definitive: true };
+
+/** Checks every second, 500 ms long, fall 3, rise 2. */
+export const quickHealth = { type: "tcp", interval: "1s", timeout: "500ms", fall: 3, rise: 2 } as const;
+
+/** A pool config as YAML would give it. */
+export function poolConfig(config: Record<string, unknown>): PoolConfig {
+  return poolSchema.parse(config);
+}
+
+interface TestPool {
+  readonly pool: Pool;
+  readonly clock: FakeClock;
+  readonly events: EventLog;
+  readonly metrics: FakeMetrics;
+  readonly servers: FakeServers;
+}
+
+/** A pool on a fake clock with fake checks and a seed for chance. */
+export function testPool(config: Record<string, unknown>, options: Partial<PoolOptions> = {}): TestPool {
+  const clock = new FakeClock();
+  const events = new EventLog();
+  const metrics = new FakeMetrics();
+  const servers = new FakeServers();
+  const pool = new Pool({
+    name: "web",
+    config: poolConfig(config),
+    clock,
+    random: seededRandom(1),
+    events,
+    metrics,
+    log: pino({ level: "silent" }),
+    check: servers.check,
+    ...options,
+  });
+  return { pool, clock, events, metrics, servers };
+}
