@@ -100,7 +100,7 @@ function decodeArc(arc: readonly Point[]): Point[] {
 const arcs = atlas.arcs.map(decodeArc);
 
 function pointsOf(ring: readonly number[]): Point[] {
-  return ring.flatMap((index) => (index >= 0 ? (arcs[index] ?? []) : [...(arcs[~index] ?? [])].reverse()).slice(1));
+  return ring.flatMap((index) => (index >= 0 ? (arcs[index] ?? []) : [...(arcs[~index] ?? [])].toReversed()).slice(1));
 }
 
 function vectorOf([longitude, latitude]: Point): Vector {

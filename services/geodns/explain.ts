@@ -3,10 +3,11 @@ import { UsageError } from "#shared/core/error.ts";
 import { decide } from "./decide.ts";
 import type { Asker, Decision } from "./decide.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { classes, parseType, typeName } from "./wire/codes.ts";
+import { classes, parseType, typeName, types } from "./wire/codes.ts";
 import { formatName, parseName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
 import type { Question } from "./wire/query.ts";
+import type { OwnedSet } from "./wire/reply.ts";
 
 /** What would be answered, and why: `name`, `type` (default A), `client`, and `ecs` if a resolver would tell one.
  * @throws {UsageError} if the query does not say enough */
@@ -43,7 +44,7 @@ export function describe(
   decision: Decision,
 ): Record<string, unknown> {
   const { steered, answers } = decision;
-  const records = answers.filter(({ set }) => set.type === question.type);
+  const isAlias = ({ set }: OwnedSet) => set.type === types.CNAME && question.type !== types.CNAME;
   const ttls = answers.map(({ set }) => set.ttl);
   return {
     name: display(question.name),
@@ -64,10 +65,8 @@ export function describe(
       addresses: addresses.map((one) => ({ address: one.address, state: one.state, reason: one.reason })),
     })),
     rcode: decision.rcode,
-    chain: answers
-      .filter(({ set }) => !records.some((record) => record.set === set))
-      .map(({ owner }) => display(owner)),
-    answer: records.flatMap(({ set }) => set.texts),
+    chain: answers.filter(isAlias).map(({ owner }) => display(owner)),
+    answer: answers.filter((owned) => !isAlias(owned)).flatMap(({ set }) => set.texts),
     ttl: ttls.length > 0 ? Math.min(...ttls) : null,
     scope: decision.scopePrefix,
   };

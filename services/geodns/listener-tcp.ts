@@ -60,7 +60,9 @@ export class TcpConnections {
 
   /** Ends every connection once its replies are sent; resolves when none is left. */
   finish(): Promise<void> {
-    const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
     for (const socket of this.#lastQueryMs.keys()) socket.destroySoon();
     if (this.#lastQueryMs.size === 0) this.#onEmpty();
     return empty;
@@ -96,7 +98,10 @@ export class TcpConnections {
       answerUnread();
     });
     socket.on("drain", answerUnread);
-    socket.on("end", () => socket.end()); // everything whole was answered; a cut query never will be
+    // Everything whole was answered; a cut query never will be.
+    socket.on("end", () => {
+      socket.end();
+    });
   }
 
   /** It was answered, or is new: the least idle of all. */

@@ -44,7 +44,10 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   socket.removeAllListeners("error");
   socket.on("error", () => options.onSendFailed()); // an ICMP error for a reply; the socket goes on
   socket.on("message", (message, from) => receive(socket, message, from, options));
-  const close = () => new Promise<void>((resolve) => socket.close(resolve));
+  const close = () =>
+    new Promise<void>((resolve) => {
+      socket.close(() => resolve());
+    });
   return { address: formatSocketAddress(target.host, socket.address().port), close };
 }
 

@@ -195,7 +195,9 @@ export class NameServer implements Service<GeodnsConfig> {
       const service = config.services[name];
       if (!service) continue;
       const { localAddress } = config;
-      const onChange = () => (this.#snapshot = this.#takeSnapshot());
+      const onChange = () => {
+        this.#snapshot = this.#takeSnapshot();
+      };
       services.set(name, new SteeredService({ name, config: service, host: this.#host, localAddress, onChange }));
     }
     return services;

@@ -52,7 +52,9 @@ export class SteeredService implements AdminPool {
     const { clock, random, events, metrics, log } = host;
     this.#pool = new Pool({ name, config: poolConfigOf(config), clock, random, events, metrics, log, localAddress });
     this.#pool.onChange(() => this.#changed());
-    this.ready = new Promise((resolve) => (this.#endStart = resolve));
+    this.ready = new Promise((resolve) => {
+      this.#endStart = resolve;
+    });
   }
 
   get isReady(): boolean {

@@ -12,6 +12,7 @@ import { reset } from "./userspace/reset.ts";
 
 const closedKept = 512; // for a trace that asks just after the end
 const detailedKept = 512; // candidates are many: only the youngest connections keep theirs
+const attemptsKept = 16; // of one connection, the last ones; each lists every candidate
 
 /** One try at one server. */
 export interface ConnectAttempt {
@@ -40,15 +41,19 @@ export class Connection {
   bytesDown = 0;
   /** Undefined while it lives. */
   reason: Reason | undefined;
-  readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #openedMs: number;
   #closedMs: number | undefined;
   #cutFor: Reason | undefined;
-  #upstream: { readonly socket: Socket; readonly endpoint: Endpoint; readonly local: string } | undefined;
+  #takenUp = 0;
+  #takenDown = 0;
+  #server: { readonly address: string; readonly name: string; readonly local: string } | undefined;
+  /** Undefined once it is over: what is kept for a trace must not keep sockets. */
+  #downstreamSocket: Socket | undefined;
+  #upstreamSocket: Socket | undefined;
 
   constructor(socket: Socket, clock: Clock, names: { readonly listener: string; readonly pool: string }) {
-    this.#socket = socket;
+    this.#downstreamSocket = socket;
     this.#clock = clock;
     this.#openedMs = clock.nowMs();
     this.listener = names.listener;
@@ -69,18 +74,33 @@ export class Connection {
 
   connected(socket: Socket, endpoint: Endpoint): void {
     const local = formatSocketAddress(plainHost(socket.localAddress), socket.localPort ?? 0);
-    this.#upstream = { socket, endpoint, local };
+    this.#server = { address: endpoint.id, name: endpoint.name, local };
+    this.#upstreamSocket = socket;
   }
 
   /** Resets it, whatever it is doing. */
   cut(reason: Reason): void {
     this.#cutFor ??= reason;
-    reset(this.#socket);
+    if (this.#downstreamSocket) reset(this.#downstreamSocket);
   }
 
   closed(reason: Reason): void {
     this.reason = this.#cutFor ?? reason;
     this.#closedMs = this.#clock.nowMs();
+    this.#downstreamSocket = undefined;
+    this.#upstreamSocket = undefined;
+  }
+
+  tried(attempt: ConnectAttempt): void {
+    this.attempts = [...this.attempts.slice(1 - attemptsKept), attempt];
+  }
+
+  /** The bytes carried since it was last asked. */
+  takeBytes(): { readonly up: number; readonly down: number } {
+    const taken = { up: this.bytesUp - this.#takenUp, down: this.bytesDown - this.#takenDown };
+    this.#takenUp = this.bytesUp;
+    this.#takenDown = this.bytesDown;
+    return taken;
   }
 
   forgetCandidates(): void {
@@ -94,8 +114,8 @@ export class Connection {
 
   /** A row of `GET /connections`. Held bytes are those read and not yet taken by the kernel of the other side. */
   describe(): Record<string, unknown> {
-    const upstream = this.#upstream;
-    const isLive = this.reason === undefined;
+    const down = this.#downstreamSocket;
+    const up = this.#upstreamSocket;
     return {
       connection: this.id,
       uniqueId: textOf(this.uniqueId),
@@ -103,15 +123,15 @@ export class Connection {
       downstream: formatSocketAddress(this.downstream.host, this.downstream.port),
       client: formatSocketAddress(this.client.host, this.client.port),
       pool: this.pool,
-      server: upstream?.endpoint.id ?? null,
-      serverName: upstream?.endpoint.name ?? null,
-      upstreamLocal: upstream?.local ?? null,
+      server: this.#server?.address ?? null,
+      serverName: this.#server?.name ?? null,
+      upstreamLocal: this.#server?.local ?? null,
       openedAt: this.openedAt,
       ageMs: Math.round((this.#closedMs ?? this.#clock.nowMs()) - this.#openedMs),
       bytesUp: this.bytesUp,
       bytesDown: this.bytesDown,
-      heldUp: isLive ? this.#socket.readableLength + (upstream?.socket.writableLength ?? 0) : 0,
-      heldDown: isLive ? this.#socket.writableLength + (upstream?.socket.readableLength ?? 0) : 0,
+      heldUp: (down?.readableLength ?? 0) + (up?.writableLength ?? 0),
+      heldDown: (down?.writableLength ?? 0) + (up?.readableLength ?? 0),
       reason: this.reason ?? null,
     };
   }
@@ -169,7 +189,10 @@ export class Connections {
 
   /** Resolves once no connection is under way. */
   async idle(): Promise<void> {
-    if (this.#live.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    if (this.#live.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idleWaiters.push(resolve);
+    });
   }
 
   #forget(connection: Connection | undefined): void {

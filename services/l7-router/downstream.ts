@@ -34,7 +34,12 @@ export class Downstream {
   readonly #aborter = new AbortController();
   #upgraded = false;
 
-  constructor(message: IncomingMessage, response: ServerResponse, socket: Duplex, ends: { peer: string; local: string }) {
+  constructor(
+    message: IncomingMessage,
+    response: ServerResponse,
+    socket: Duplex,
+    ends: { peer: string; local: string },
+  ) {
     this.head = {
       method: message.method ?? "",
       target: message.url ?? "",
@@ -93,6 +98,7 @@ export class Downstream {
     close: boolean,
     limits: StreamLimits,
   ): Promise<void> {
+    this.signal.throwIfAborted();
     this.#writeHead(answer.status, answer.statusText, answer.headers, close);
     try {
       await this.#pump(answer.body, answer.trailers, limits);
@@ -110,6 +116,11 @@ export class Downstream {
     for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
     this.socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
     return this.socket;
+  }
+
+  /** Ends the connection so that nothing half-sent looks whole. */
+  cut(): void {
+    reset(this.socket);
   }
 
   #writeHead(status: number, statusText: string, headers: HeaderList, close: boolean): void {

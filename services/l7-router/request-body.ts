@@ -22,6 +22,7 @@ export class RequestBody extends Readable {
 
   constructor(source: IncomingMessage, options: RequestBodyOptions) {
     super();
+    this.on("error", () => {}); // It may be cut while nobody reads it yet: whoever begins asks for `errored`.
     this.#source = source;
     this.#options = options;
     source.on("data", (chunk: Buffer) => this.#take(chunk));

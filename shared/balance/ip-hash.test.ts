@@ -47,6 +47,18 @@ describe("ip-hash", () => {
     expect(moved.length / after.length).toBeLessThan(0.01);
   });
 
+  it("decides after a rebuild as if it had never known another list", () => {
+    const picker = createIpHash(() => 0);
+    const pick = (hash: number) => picker.pick({ nowMs: 0, hash, tried: [] });
+    const candidates = equalCandidates(9);
+    picker.rebuild(candidates);
+    hashes.map(pick);
+    for (const list of [candidates.toReversed(), candidates.slice(3), candidates]) {
+      picker.rebuild(list);
+      expect(hashes.map((hash) => list[pick(hash)]!.id)).toEqual(idsOf(list));
+    }
+  });
+
   it("takes a hash for 32 bits, signed or not", () => {
     const candidates = equalCandidates(7);
     const picker = createIpHash(() => 0);

@@ -88,6 +88,14 @@ describe("least-response-time", () => {
     expect(tries).toBe(10);
   });
 
+  it("sends nothing more to an unmeasured one that hangs while others answer", () => {
+    const picker = createLeastResponseTime(() => 0);
+    const candidates = withLatencies([5, 20, 0]);
+    candidates[2]!.active = 1;
+    picker.rebuild(candidates);
+    for (let nowMs = 0; nowMs < 10_000; nowMs += 10) expect(picker.pick({ ...request, nowMs })).toBe(0);
+  });
+
   it("goes by what is under way and weight while nothing is measured", () => {
     const picker = createLeastResponseTime(() => 0);
     const candidates = candidatesOf([2, 1, 1]);

@@ -11,12 +11,9 @@ export class SmoothWeights {
   /** Who stays keeps its current weight, so that frequent rebuilds don't favour the heaviest or the first. */
   rebuild(candidates: readonly Candidate[]): void {
     const kept = new Map(this.#candidates.map((candidate, i) => [candidate.id, this.#current[i] ?? 0]));
-    const stayed = candidates.map((candidate) => kept.get(candidate.id)).filter((current) => current !== undefined);
-    // Who left took its credit or debt along; the rest is centred again, so that newcomers, at 0, start level with it.
-    const centre = Math.round(stayed.reduce((sum, current) => sum + current, 0) / Math.max(1, stayed.length));
     const total = candidates.reduce((sum, candidate) => sum + candidate.weight, 0);
     this.#current = Float64Array.from(candidates, (candidate) => {
-      const current = (kept.get(candidate.id) ?? centre) - centre;
+      const current = kept.get(candidate.id) ?? 0;
       // A debt run up under a former weight must not starve anyone under a far smaller one.
       return Math.max(-total, Math.min(2 * total, current));
     });

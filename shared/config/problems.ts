@@ -149,8 +149,9 @@ function formatValue(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object") return Object.keys(value).length === 0 ? "an empty mapping" : "a mapping";
-  if (typeof value !== "string") return String(value as number | boolean);
-  return JSON.stringify(value.length > textCharsMax ? `${value.slice(0, textCharsMax)}…` : value);
+  if (typeof value === "number") return String(value); // JSON has no .inf and .nan
+  const isLong = typeof value === "string" && value.length > textCharsMax;
+  return JSON.stringify(isLong ? `${value.slice(0, textCharsMax)}…` : value);
 }
 
 /** What to change, where a small change would do; tried on the schema before it is told. */

@@ -195,7 +195,7 @@ export class Endpoint implements Candidate {
    * @returns how to stop listening */
   onIneligible(listener: () => void): () => void {
     this.#ineligibleListeners.add(listener);
-    return () => this.#ineligibleListeners.delete(listener);
+    return () => void this.#ineligibleListeners.delete(listener);
   }
 
   #settle(): void {

@@ -31,8 +31,9 @@ describe("outlier", () => {
     const lasted: number[] = [];
     for (let i = 0; i < 12; i++) {
       state = failing(3, state, nowMs);
-      lasted.push(state.ejectedUntilMs! - nowMs);
-      nowMs = state.ejectedUntilMs!;
+      const untilMs = state.ejectedUntilMs ?? 0;
+      lasted.push(untilMs - nowMs);
+      nowMs = untilMs;
       state = afterEjection(state, nowMs);
     }
     expect(lasted.map((ms) => ms / 1_000)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]);

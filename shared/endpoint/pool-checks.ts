@@ -18,11 +18,9 @@ export interface PoolChecksOptions {
 
 /** The checks of a pool: one prober for as long as the health config stays the same. */
 export class PoolChecks {
-  /** Every endpoint was checked once, or nothing is to be checked any more. */
-  readonly firstRound: Promise<void>;
   readonly #options: PoolChecksOptions;
+  readonly #firstRound = Promise.withResolvers<void>();
   readonly #onResult: (address: string, result: CheckResult, atMs: number, health: HealthConfig) => void;
-  #endFirstRound: () => void = () => {};
   #health: HealthConfig | undefined;
   #prober: Prober | undefined;
   #isStarted = false;
@@ -33,7 +31,11 @@ export class PoolChecks {
   ) {
     this.#options = options;
     this.#onResult = onResult;
-    this.firstRound = new Promise((resolve) => (this.#endFirstRound = resolve));
+  }
+
+  /** Every endpoint was checked once, or nothing is to be checked any more. */
+  get firstRound(): Promise<void> {
+    return this.#firstRound.promise;
   }
 
   /** From now on these endpoints are checked so. Those that stay keep their schedule unless the health config changed. */
@@ -62,7 +64,7 @@ export class PoolChecks {
   #drop(): void {
     this.#prober?.stop();
     this.#prober = undefined;
-    this.#endFirstRound();
+    this.#firstRound.resolve();
   }
 
   #createProber(health: HealthConfig): Prober {
@@ -75,7 +77,7 @@ export class PoolChecks {
       onResult: (address, result, atMs) => this.#onResult(address, result, atMs, health),
     });
     // One that was replaced before its first round ended leaves that round to the next.
-    void prober.firstRound.then(() => this.#prober === prober && this.#endFirstRound());
+    void prober.firstRound.then(() => this.#prober === prober && this.#firstRound.resolve());
     return prober;
   }
 

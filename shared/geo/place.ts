@@ -3,6 +3,8 @@ import { countries } from "./countries.ts";
 
 export type Continent = (typeof continents)[number];
 
+export const continentNames: readonly Continent[] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
+
 /** Where a client is, as far as anybody knows. */
 export interface Place {
   /** ISO 3166 alpha-2. */

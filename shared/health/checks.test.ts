@@ -36,7 +36,9 @@ function listening(onConnection: (socket: Socket) => void): Promise<TcpListener>
 }
 
 function targetOf(listener: TcpListener): CheckTarget {
-  return parseSocketAddress(listener.address)!;
+  const target = parseSocketAddress(listener.address);
+  if (!target) throw new Error(`${listener.address} is no address`);
+  return target;
 }
 
 describe("every check", () => {
@@ -75,7 +77,7 @@ describe("every check", () => {
         const bytes = Promise.withResolvers<Buffer>();
         await using listener = await listening((socket) => {
           socket.once("data", bytes.resolve);
-          socket.on("data", () => socket.end("HTTP/1.1 200 OK\r\n\r\n"));
+          socket.on("data", () => void socket.end("HTTP/1.1 200 OK\r\n\r\n"));
         });
         const target = { ...targetOf(listener), proxyProtocol: version };
         expect(await check(target, config, soon())).toMatchObject({ passed: true });
@@ -176,7 +178,7 @@ describe("http check", () => {
 
   it("says CHECK_TIMEOUT when the head trickles in too slowly", async () => {
     const outOfTime = new AbortController();
-    await using listener = await answering("HTTP/1.1 200 OK\r\nX-", () => setImmediate(() => outOfTime.abort()));
+    await using listener = await answering("HTTP/1.1 200 OK\r\nX-", () => void setImmediate(() => outOfTime.abort()));
     expect(await checks.http(targetOf(listener), config, outOfTime.signal)).toMatchObject({ reason: "CHECK_TIMEOUT" });
   });
 
@@ -184,7 +186,7 @@ describe("http check", () => {
     { name: "ends", end: (socket: Socket) => void socket.end("HTTP/1.1 200") },
     { name: "resets", end: (socket: Socket) => void socket.resetAndDestroy() },
   ])("fails when the server $name before a whole answer", async ({ end }) => {
-    await using listener = await listening((socket) => socket.once("data", () => end(socket)));
+    await using listener = await listening((socket) => void socket.once("data", () => end(socket)));
     expect(await checks.http(targetOf(listener), config, never)).toMatchObject(failed);
   });
 });

@@ -33,15 +33,13 @@ interface Probe {
 /** Checks many targets, each every interval, none twice at the same time. Failures that were seen while this process's own
  * event loop was blocked say nothing about a target: they are dropped, and the check is repeated. */
 export class Prober {
-  /** Every target of the start was checked once, or the prober was stopped. */
-  readonly firstRound: Promise<void>;
   readonly #options: ProberOptions;
+  readonly #firstRound = Promise.withResolvers<void>();
   readonly #check: Check;
   readonly #probes = new Map<string, Probe>();
   readonly #waiting = new Set<Probe>();
   readonly #unanswered = new Set<Probe>();
   readonly #heartbeatMs: number;
-  #endFirstRound: () => void = () => {};
   #running = 0;
   #started = false;
   #heartbeat: Timer | undefined;
@@ -52,7 +50,11 @@ export class Prober {
     this.#options = options;
     this.#check = options.check ?? checks[options.config.type];
     this.#heartbeatMs = Math.max(heartbeatMsMin, Math.min(heartbeatMsMax, options.config.timeoutMs / 4));
-    this.firstRound = new Promise((resolve) => (this.#endFirstRound = resolve));
+  }
+
+  /** Every target of the start was checked once, or the prober was stopped. */
+  get firstRound(): Promise<void> {
+    return this.#firstRound.promise;
   }
 
   /** From now on these targets, by their keys. Those that stay keep their schedule; new ones are checked at once. */
@@ -87,7 +89,7 @@ export class Prober {
     this.#heartbeat?.cancel();
     for (const probe of this.#probes.values()) this.#abandon(probe);
     this.#probes.clear();
-    this.#endFirstRound();
+    this.#firstRound.resolve();
   }
 
   #abandon(probe: Probe): void {
@@ -161,6 +163,6 @@ export class Prober {
   }
 
   #noteRound(): void {
-    if (this.#started && this.#unanswered.size === 0) this.#endFirstRound();
+    if (this.#started && this.#unanswered.size === 0) this.#firstRound.resolve();
   }
 }

@@ -57,14 +57,9 @@ const blank = { lastCheck: undefined, against: 0, cameBack: false, flaps: 0, hel
 export function observe(state: HealthState, observation: Observation, rules: HealthRules): HealthState {
   const { atMs, passed, detail } = observation;
   const seen: HealthState = { ...state, lastCheck: { atMs, passed, detail } };
-  switch (state.status) {
-    case "unknown":
-      return passed ? goUp(seen, observation) : goDown(seen, observation);
-    case "up":
-      return passed ? { ...seen, against: 0 } : whileUp(seen, observation, rules);
-    case "down":
-      return passed ? whileDown(seen, observation, rules) : { ...seen, against: 0, ...why(observation) };
-  }
+  if (state.status === "unknown") return passed ? goUp(seen, observation) : goDown(seen, observation);
+  if (state.status === "up") return passed ? { ...seen, against: 0 } : whileUp(seen, observation, rules);
+  return passed ? whileDown(seen, observation, rules) : { ...seen, against: 0, ...why(observation) };
 }
 
 /** Up, and a check failed. */

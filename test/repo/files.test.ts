@@ -49,9 +49,9 @@ describe("source files", () => {
   });
 
   it("leave nothing to be done later", () => {
-    const later = new RegExp(`\\b(${["TO", "FIX"].join("DO|")}ME)\\b`);
-    expect("// TO" + "DO: mend").toMatch(later);
-    expect("// FIX" + "ME").toMatch(later);
+    const words = ["TO-DO", "FIX-ME"].map((word) => word.replace("-", "")); // so that this file is not found itself
+    const later = new RegExp(`\\b(${words.join("|")})\\b`);
+    for (const word of words) expect(`// ${word}: mend`).toMatch(later);
     const text = files.filter(
       (path) => /\.(ts|js|mjs|py|sh|md|ya?ml|json)$/.test(path) && path !== "package-lock.json",
     );

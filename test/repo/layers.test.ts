@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { layerRules } from "./layers.ts";
-import { modules, parseModule } from "./tree.ts";
+import { impureGlobals, layerRules, pure } from "./layers.ts";
+import { modules, parseModule, read } from "./tree.ts";
 
 /** Sources that break a rule, and neighbours that do not: a rule that finds nothing must not pass for one that is kept. */
 const samples: readonly { rule: string; path: string; text: string; broken: boolean }[] = [
@@ -118,5 +118,17 @@ describe.each(Object.entries(layerRules))("%s", (name, rule) => {
   it("holds everywhere", () => {
     const broken = modules.flatMap((module) => rule(module).map(({ line, what }) => `${module.path}:${line} ${what}`));
     expect(broken).toEqual([]);
+  });
+});
+
+describe("the lint config", () => {
+  const pureOverride = /Pure: .*?"no-restricted-imports"/s.exec(read(".oxlintrc.json"))?.[0] ?? "";
+
+  it.each(pure)("bans clock and chance in %s as well", (place) => {
+    expect(pureOverride).toContain(`"${place.endsWith("/") ? `${place}**` : place}"`);
+  });
+
+  it.each([...impureGlobals])("bans %s there", (name) => {
+    expect(pureOverride).toContain(`"${name}"`);
   });
 });

@@ -17,7 +17,7 @@ const sharedOrder = [
 ];
 
 /** Folders and files without node:*, clock or randomness: all are passed in. */
-const pure = [
+export const pure = [
   "shared/balance/",
   "shared/topology/",
   "shared/health/state.ts",
@@ -29,7 +29,7 @@ const pure = [
 
 /** What a pure module may run of the repository, beside other pure ones. */
 const openToPure = ["shared/core/", "shared/config/"];
-const impureGlobals = new Set([
+export const impureGlobals = new Set([
   "Date",
   "performance",
   "setTimeout",
@@ -38,6 +38,7 @@ const impureGlobals = new Set([
   "crypto",
   "process",
   "fetch",
+  "globalThis",
 ]);
 const impureNames = new Set(["systemClock", "systemRandom"]);
 

@@ -19,7 +19,7 @@ export class FakeClock implements Clock {
   after(delayMs: number, callback: () => void): Timer {
     const timer: Pending = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback };
     this.#pending.add(timer);
-    return { cancel: () => this.#pending.delete(timer) };
+    return { cancel: () => void this.#pending.delete(timer) };
   }
 
   /** Timers that wait. */
@@ -64,5 +64,5 @@ export class FakeClock implements Clock {
 
 /** Lets every promise that can settle without time passing do so. */
 function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -28,4 +28,4 @@ http
     response.writeHead(node.does === "stay starting" ? 503 : 200, { "content-type": "application/json" });
     response.end(JSON.stringify({ reason: "first health round" }));
   })
-  .listen(Number(port), host);
+  .listen(Number(port), host, () => process.stdout.write(`${name} listens\n`));

@@ -4,6 +4,7 @@ import type { PoolConfig } from "#shared/config/schema/common.ts";
 import { seededRandom } from "#shared/core/random.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { PoolOptions } from "#shared/endpoint/pool.ts";
+import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Check, CheckResult } from "#shared/health/check.ts";
 import { EventLog } from "#shared/observe/events.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
@@ -27,13 +28,14 @@ export class FakeMetrics implements Metrics {
     return this.#values.get(keyOf(name, labels)) ?? 0;
   }
 
-  async render(): Promise<string> {
-    return [...this.#values].map(([key, value]) => `${key} ${value}`).join("\n");
+  render(): Promise<string> {
+    return Promise.resolve([...this.#values].map(([key, value]) => `${key} ${value}`).join("\n"));
   }
 }
 
 function keyOf(name: string, labels: object): string {
-  return name + JSON.stringify(Object.entries(labels).sort());
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+  return [name, ...pairs.toSorted((a, b) => a.localeCompare(b))].join(" ");
 }
 
 /** What the checks of a test find, by "host:port"; 200 where nothing is said, and "hang" never answers. */
@@ -91,4 +93,11 @@ export function testPool(config: Record<string, unknown>, options: Partial<PoolO
     ...options,
   });
   return { pool, clock, events, metrics, servers };
+}
+
+/** The endpoints of a pool, in the order of its config; too few are an error of the test. */
+export function endpointAt(pool: Pool, index: number): Endpoint {
+  const endpoint = pool.endpoints[index];
+  if (!endpoint) throw new Error(`the pool has no endpoint ${index}`);
+  return endpoint;
 }

@@ -58,7 +58,7 @@ const kinds = {
 } as const satisfies Record<string, { check: (file: string) => string; keys: readonly string[] }>;
 
 type Kind = keyof typeof kinds;
-const kindNames = Object.keys(kinds) as Kind[];
+const kindNames = Object.keys(kinds).filter(isKind);
 
 /** @returns "FILE: ok (l7-router: 6 routes, 5 pools)"
  * @throws {UsageError} with everything that is wrong */

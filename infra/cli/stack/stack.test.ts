@@ -8,9 +8,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { listenTcp } from "#shared/net/listen.ts";
 import type { FakeNode } from "#test/support/fake-node.ts";
-import { endAll, lastLines } from "./spawn.ts";
+import { waitReady } from "./ready.ts";
+import { endAll, lastLines, startNode } from "./spawn.ts";
 import type { NodeToStart, StackProcess } from "./spawn.ts";
 import { Progress, bringUp, tiersOf } from "./tiers.ts";
+import { waitUntil } from "./wait.ts";
 
 const program = path.resolve(import.meta.dirname, "../../../test/support/fake-node.ts");
 const launcher = path.resolve(import.meta.dirname, "../../../test/support/fake-launcher.ts");
@@ -33,7 +35,7 @@ afterEach(async () => {
 });
 
 async function freeAddress(): Promise<string> {
-  await using listener = await listenTcp({ address: "127.0.0.1:0", onConnection: () => {} });
+  await using listener = await listenTcp({ address: "127.201.0.1:0", onConnection: () => {} });
   return listener.address;
 }
 
@@ -56,7 +58,7 @@ async function fakeNodes(fakes: readonly Fake[]): Promise<{ nodes: NodeToStart[]
   return { nodes, argument: JSON.stringify(behaviours) };
 }
 
-async function bringUpFakes(fakes: readonly Fake[], options: { tty?: boolean; limitMs?: number } = {}) {
+async function bringUpFakes(fakes: readonly Fake[], options: { tty?: boolean } = {}) {
   const { nodes, argument } = await fakeNodes(fakes);
   const progress = new Progress({ isTTY: options.tty ?? false, write: (text) => (shown += text) });
   return bringUp(
@@ -67,7 +69,6 @@ async function bringUpFakes(fakes: readonly Fake[], options: { tty?: boolean; li
       programOf: () => program,
       signal: new AbortController().signal,
       onStarted: (processes) => (running = [...processes]),
-      ...(options.limitMs === undefined ? {} : { limitMs: options.limitMs }),
     },
     progress,
   );
@@ -82,12 +83,14 @@ describe("bringing a stack up", { timeout: 30_000 }, () => {
     ]);
     expect(processes.map(({ node }) => node.name)).toEqual(["a/origin", "b/origin", "a/l4-1"]);
     expect(shown).toMatch(/^origins +2\/2 ready +\S+ m?s\nforwarders +1\/1 ready +\S+ m?s\n$/);
-    expect(lastLines(path.join(stateDir, "logs", "a-origin.log"), 5)).toEqual(["a/origin starts"]);
+    expect(lastLines(path.join(stateDir, "logs", "a-origin.log"), 5)).toEqual(["a/origin starts", "a/origin listens"]);
   });
 
   it("rewrites the line of a tier on a terminal", async () => {
     await bringUpFakes([{ name: "a/origin", does: "get ready" }], { tty: true });
-    expect(shown).toMatch(/0\/1 ready.*\r\u001b\[2K.*1\/1 ready.*\r\u001b\[2K.*1\/1 ready.*\n$/);
+    const written = shown.split("\r\u001b[2K").map((line) => /\d\/\d ready/.exec(line)?.[0]);
+    expect(written).toEqual([undefined, "0/1 ready", "1/1 ready", "1/1 ready"]);
+    expect(shown.endsWith("\n")).toBe(true);
   });
 
   it("names the process that exits, with its last log lines and its exit code 2, and ends the others", async () => {
@@ -98,7 +101,7 @@ describe("bringing a stack up", { timeout: 30_000 }, () => {
     ]);
     await expect(up).rejects.toMatchObject({ name: "StartError", exitCode: 2 });
     await expect(up).rejects.toThrow(
-      /^a\/l4-1 exited with 2\n {2}a\/l4-1 starts\n {2}cannot listen on 127\.0\.0\.1:\d+/,
+      /^a\/l4-1 exited with 2\n {2}a\/l4-1 starts\n {2}cannot listen on 127\.201\.0\.1:\d+/,
     );
     expect(running.map((one) => one.exit !== undefined)).toEqual([true, true, true]);
   });
@@ -109,12 +112,14 @@ describe("bringing a stack up", { timeout: 30_000 }, () => {
   });
 
   it("says what a process that does not get ready answers", async () => {
-    const up = bringUpFakes([{ name: "a/origin", does: "stay starting" }], { limitMs: 3_000 });
-    await expect(up).rejects.toMatchObject({
+    const { nodes, argument } = await fakeNodes([{ name: "a/origin", does: "stay starting" }]);
+    const [node] = nodes;
+    running = [startNode(node!, { stateDir, arguments: [argument], programOf: () => program })];
+    await waitUntil(() => lastLines(running[0]!.logFile, 1)[0] === "a/origin listens", 20_000);
+    await expect(waitReady(running, { limitMs: 200, onProgress: () => {} })).rejects.toMatchObject({
       exitCode: 1,
-      message: expect.stringMatching(/^a\/origin is not ready after 3 s: 503 .*first health round/),
+      message: expect.stringMatching(/^a\/origin is not ready after 0.2 s: 503 .*first health round/),
     });
-    expect(running[0]?.exit).toBeDefined();
   });
 });
 

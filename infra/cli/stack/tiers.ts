@@ -28,7 +28,6 @@ export interface BringUpOptions extends SpawnOptions {
   readonly signal: AbortSignal;
   /** Called after each tier was started, with everything that runs by then. */
   onStarted(processes: readonly StackProcess[]): void;
-  readonly limitMs?: number;
 }
 
 /** Starts tier after tier, each once the one before is ready. Where one fails, everything is ended again.
@@ -47,7 +46,7 @@ export async function bringUp(
       options.onStarted(processes);
       progress.begin(tier);
       await waitReady(started, {
-        limitMs: options.limitMs ?? tierLimitMs,
+        limitMs: tierLimitMs,
         signal: options.signal,
         onProgress: (ready) => progress.ready(ready),
       });

@@ -32,7 +32,8 @@ export const dnsDecisionSchema = z.object({
 export type DnsDecision = z.output<typeof dnsDecisionSchema>;
 
 const attemptSchema = z.object({
-  choice: choiceSchema,
+  /** Absent where nobody could be chosen. */
+  choice: choiceSchema.nullish(),
   outcome: reasonSchema,
   tookMs: z.number(),
 });

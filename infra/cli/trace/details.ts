@@ -24,9 +24,9 @@ function dnsText({ dns, target }: Trace): string {
   const where = place
     ? `  client in ${place.country ?? "an unknown country"}, continent ${place.continent ?? "unknown"}: ${source?.kind} ${source?.network ?? ""} by ${decidedBy === "ecs" ? "client subnet" : "source address"}`
     : "";
-  const rows = decision.regions.flatMap(({ region: name, healthy, reason: why, addresses }): Cell[][] => [
+  const rows = decision.regions.flatMap(({ region: name, healthy, reason: why, addresses: each }): Cell[][] => [
     [name === region ? "→" : "", name, stateCell(healthy ? "up" : "down"), why],
-    ...addresses.map((one) => ["", `  ${one.address}`, stateCell(one.state), one.reason]),
+    ...each.map((one) => ["", `  ${one.address}`, stateCell(one.state), one.reason]),
   ]);
   const table = rows.length > 0 ? indent(renderTable(regionColumns, rows, paintForStdout)) : "";
   return lines(head, ...failures, where, `  ${rule} → ${region ?? "no single region"} (${reason})`) + table;
@@ -75,10 +75,12 @@ const candidateColumns: readonly Column[] = [
   { title: "weight", align: "right" },
 ];
 
-function attemptText(number: number, choice: Choice, outcome: string): string {
+function attemptText(number: number, choice: Choice | null | undefined, outcome: string): string {
+  if (!choice) return lines(`  attempt ${number}: nobody could be chosen: ${outcome}`);
   const picked = choice.name ?? choice.address ?? "nobody";
-  const head = `  attempt ${number}: ${picked} by ${choice.balance} (${choice.reason}): ${outcome}`;
-  return lines(head) + indent(renderTable(candidateColumns, choice.candidates.map(candidateRow), paintForStdout));
+  const head = lines(`  attempt ${number}: ${picked} by ${choice.balance} (${choice.reason}): ${outcome}`);
+  if (choice.candidates.length === 0) return head + lines("    the candidates are not known any more");
+  return head + indent(renderTable(candidateColumns, choice.candidates.map(candidateRow), paintForStdout));
 }
 
 function candidateRow(candidate: CandidateReport): Cell[] {

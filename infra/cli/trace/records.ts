@@ -55,7 +55,7 @@ export function recordsOfConnections(
 ): Promise<ConnectionRecord[]> {
   const asked = decision.attempts.map(async ({ choice, connection }, i): Promise<ConnectionRecord | undefined> => {
     if (!connection) return undefined; // It was never opened.
-    const host = parseSocketAddress(choice.address ?? "")?.host;
+    const host = parseSocketAddress(choice?.address ?? "")?.host;
     const forwarder = nodes.find((node) => node.service === "l4-forwarder" && node.address === host);
     const record = forwarder ? await fetchRecord(forwarder, connection, connectionDecisionSchema) : null;
     return { attempt: i + 1, connection, record };

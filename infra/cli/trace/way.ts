@@ -59,7 +59,7 @@ function routerLines({ tries, http, target, answer }: Trace): string[] {
   const way = `${start} → ${decision.pool}`;
   if (!choice?.address) return [`${way} → ${choice?.reason ?? decision.reason ?? "no attempt"} → ${endOf(answer)}`];
   const failed = decision.attempts.slice(0, -1).map(({ choice: before, outcome, tookMs }) => {
-    return `    ✗ ${before.name} ${outcome} after ${formatTook(tookMs)}: the router tries another`;
+    return `    ✗ ${before?.name ?? "nobody"} ${outcome} after ${formatTook(tookMs)}: the router tries another`;
   });
   return [`${way} → ${choice.zone ? `zone ${choice.zone}` : choice.name} (${choiceReason(choice, true)})`, ...failed];
 }
@@ -67,7 +67,7 @@ function routerLines({ tries, http, target, answer }: Trace): string[] {
 function forwarderLines({ http, connections, answer }: Trace): string[] {
   const attempts = http?.decision?.attempts ?? [];
   const last = attempts.at(-1);
-  if (!last?.choice.address || !answer) return [];
+  if (!last?.choice?.address || !answer) return [];
   const forwarder = last.choice.name ?? last.choice.address;
   const found = connections.find(({ attempt }) => attempt === attempts.length);
   const decision = found?.record?.decision;
@@ -77,7 +77,7 @@ function forwarderLines({ http, connections, answer }: Trace): string[] {
   }
   const choice = decision.attempts.at(-1)?.choice;
   const failed = decision.attempts.slice(0, -1).map(({ choice: before, outcome, tookMs }) => {
-    return `    ✗ ${before.name} ${outcome} after ${formatTook(tookMs)}: the forwarder tries another`;
+    return `    ✗ ${before?.name ?? "nobody"} ${outcome} after ${formatTook(tookMs)}: the forwarder tries another`;
   });
   if (!choice?.address)
     return [`  → ${forwarder} → ${choice?.reason ?? decision.reason ?? "no server"} → ${endOf(answer)}`];

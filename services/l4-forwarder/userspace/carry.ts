@@ -91,7 +91,7 @@ async function connectServer(
       timeouts,
       localAddress,
       signal: gone.signal,
-      onAttempt: (attempt) => (connection.attempts = [...connection.attempts, attempt]),
+      onAttempt: (attempt) => connection.tried(attempt),
     });
     connection.connected(server.socket, server.endpoint);
     return server;

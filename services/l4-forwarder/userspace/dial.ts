@@ -44,8 +44,12 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
       signal,
       attemptsMax: Math.max(1, pool.endpoints.length),
       mayRetry: () => pool.clock.nowMs() < deadlineMs,
-      onChoice: (choice, tried) => (described = describe(pool, choice, tried, balance)),
-      onAttempt: ({ outcome, tookMs }) => described && options.onAttempt({ choice: described, outcome, tookMs }),
+      onChoice: (choice, tried) => {
+        described = describe(pool, choice, tried, balance);
+      },
+      onAttempt: ({ outcome, tookMs }) => {
+        if (described) options.onAttempt({ choice: described, outcome, tookMs });
+      },
     },
     (endpoint) => connect(endpoint, pool, options, deadlineMs),
   );

@@ -5,6 +5,6 @@ export function reset(socket: Socket): void {
   const isShuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
   // The kernel is being told of our end in this turn of the event loop; libuv refuses to reset in the middle of that and
   // would keep the descriptor.
-  if (isShuttingDown) socket.once("finish", () => socket.resetAndDestroy());
+  if (isShuttingDown) socket.once("finish", () => void socket.resetAndDestroy());
   else if (!socket.destroyed) socket.resetAndDestroy();
 }

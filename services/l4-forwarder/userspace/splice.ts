@@ -18,7 +18,9 @@ export interface SpliceOptions {
  * sockets' high-water marks: at most 64 KiB and one read of 64 KiB in each of two queues, 256 KiB a direction.
  * @returns why it ended: OK after an end from both sides, CLIENT_GONE or UPSTREAM_RESET for a reset, IDLE for a limit */
 export function splice(options: SpliceOptions): Promise<Reason> {
-  return new Promise((resolve) => new Splice(options, resolve).begin());
+  return new Promise((resolve) => {
+    new Splice(options, resolve).begin();
+  });
 }
 
 class Splice {
@@ -39,8 +41,12 @@ class Splice {
     const { downstream, upstream, traffic } = this.#options;
     this.#watch(downstream, upstream, "CLIENT_GONE");
     this.#watch(upstream, downstream, "UPSTREAM_RESET");
-    this.#carry(downstream, upstream, (bytes) => (traffic.bytesUp += bytes));
-    this.#carry(upstream, downstream, (bytes) => (traffic.bytesDown += bytes));
+    this.#carry(downstream, upstream, (bytes) => {
+      traffic.bytesUp += bytes;
+    });
+    this.#carry(upstream, downstream, (bytes) => {
+      traffic.bytesDown += bytes;
+    });
     if (this.#open > 0) this.#armTimer();
   }
 

@@ -57,7 +57,8 @@ export class PlainListener {
       connectionsCheckingInterval: headCheckMs,
       requestTimeout: 0, // A body has as long as it keeps coming.
       keepAliveTimeoutBuffer: 0,
-      shouldUpgradeCallback: (message) => asksForWebSocket({ version: message.httpVersion, headers: message.rawHeaders }),
+      shouldUpgradeCallback: (message) =>
+        asksForWebSocket({ version: message.httpVersion, headers: message.rawHeaders }),
     });
     this.setLimits(options.limits);
     this.#server.on("connection", (socket) => this.#accept(socket));
@@ -110,6 +111,7 @@ export class PlainListener {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
+    socket.on("error", () => {}); // A reset is told by 'close', also once node:http has let go of the socket.
     socket.once("close", () => this.#sockets.delete(socket));
     const bytes = parseAddress(socket.remoteAddress ?? "");
     this.#connections.set(socket, {
@@ -123,7 +125,7 @@ export class PlainListener {
   #take(message: IncomingMessage, stream: Duplex, respond: () => ServerResponse): void {
     const connection = this.#connections.get(message.socket);
     if (!connection) return void stream.destroy();
-    stream.on("error", () => {}); // A reset is told by 'close'.
+    if (stream !== message.socket) stream.on("error", () => {});
     const { turns } = connection;
     const start = async () => {
       if (stream.destroyed || turns.isClosed) return;

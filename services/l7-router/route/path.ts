@@ -36,14 +36,13 @@ export function normalisePath(raw: string): NormalisedPath {
 function decodeUnreserved(raw: string): NormalisedPath {
   if (raw.includes("\\")) return { ok: false, why: "a backslash in the path" };
   let path = "";
-  for (let from = 0; ; ) {
+  for (let from = 0; ;) {
     const at = raw.indexOf("%", from);
     if (at < 0) return { ok: true, path: path + raw.slice(from) };
     const hex = raw.slice(at + 1, at + 3);
     if (!/^[0-9A-Fa-f]{2}$/.test(hex)) return { ok: false, why: "a broken %-escape in the path" };
     const character = String.fromCharCode(Number.parseInt(hex, 16));
-    if (character === "\0" || character === "/" || character === "\\")
-      return { ok: false, why: `%${hex} in the path` };
+    if (character === "\0" || character === "/" || character === "\\") return { ok: false, why: `%${hex} in the path` };
     path += raw.slice(from, at) + (unreserved.test(character) ? character : `%${hex}`);
     from = at + 3;
   }

@@ -86,6 +86,7 @@ function watch(exchange: Exchange, options: TryOptions): () => void {
   const { body } = request;
   body?.on("data", onProgress);
   body?.once("error", (error) => exchange.cancel(error));
+  if (body?.errored) exchange.cancel(body.errored);
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
   return () => {

@@ -60,7 +60,7 @@ export class DbKind implements TcpKind {
 
   finish(): void {
     this.#finishing = true;
-    for (const client of this.#clients) if (!client.busy) client.socket.end();
+    for (const client of this.#clients) if (!client.busy) client.socket.destroySoon();
   }
 
   drop(): void {}

@@ -49,7 +49,8 @@ export class HttpKind implements TcpKind {
 
   finish(): void {
     this.#pages.finish?.();
-    for (const connection of this.#connections.values()) if (connection.unanswered === 0) connection.socket.end();
+    for (const connection of this.#connections.values())
+      if (connection.unanswered === 0) connection.socket.destroySoon();
   }
 
   drop(): void {

@@ -40,35 +40,54 @@ class CloseError extends Error {
 /** Reads the frames of a client, however the bytes were cut.
  * @see RFC 6455 §5.2 */
 export class FrameParser {
-  #bytes: Buffer = Buffer.alloc(0);
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  /** Before so many bytes are there, no look is worth joining them. */
+  #needed = 2;
 
   push(chunk: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
   }
 
   /** @throws {CloseError} if the client breaks the protocol or the limits of this server */
   next(): Frame | undefined {
-    const bytes = this.#bytes;
-    const [first, second] = bytes;
-    if (first === undefined || second === undefined) return undefined;
-    const opcode = first & 0x0f;
-    const isControl = opcode >= opcodes.close;
-    const final = (first & 0x80) !== 0;
-    const known = Object.values<number>(opcodes).includes(opcode);
-    if ((first & 0x70) !== 0 || !known || (second & 0x80) === 0) throw new CloseError(closeCodes.protocolError);
-    const short = second & 0x7f;
-    if (isControl && (!final || short > controlBytesMax)) throw new CloseError(closeCodes.protocolError);
-    const maskAt = short === 126 ? 4 : short === 127 ? 10 : 2;
-    if (bytes.length < maskAt) return undefined;
-    const length = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? Number(bytes.readBigUInt64BE(2)) : short;
-    if (length > frameBytesMax) throw new CloseError(closeCodes.tooBig);
+    if (this.#bytes < this.#needed) return undefined;
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
+    if (!bytes) return undefined;
+    const { final, opcode, maskAt } = readHead(bytes);
+    const length = bytes.length < maskAt ? 0 : payloadLength(bytes, maskAt);
     const end = maskAt + 4 + length;
-    if (bytes.length < end) return undefined;
+    const isWhole = bytes.length >= end;
+    const rest = isWhole ? bytes.subarray(end) : bytes;
+    this.#chunks.splice(0, this.#chunks.length, rest);
+    this.#bytes = rest.length;
+    this.#needed = isWhole ? 2 : end;
+    if (!isWhole) return undefined;
     const payload = Buffer.from(bytes.subarray(maskAt + 4, end));
     for (let i = 0; i < length; i++) payload[i] = (payload[i] ?? 0) ^ (bytes[maskAt + (i & 3)] ?? 0);
-    this.#bytes = bytes.subarray(end);
     return { final, opcode, payload };
   }
+}
+
+/** @returns where the mask stands, behind the length */
+function readHead(bytes: Buffer): { final: boolean; opcode: number; maskAt: number } {
+  const [first = 0, second = 0] = bytes;
+  const opcode = first & 0x0f;
+  const final = (first & 0x80) !== 0;
+  const known = Object.values<number>(opcodes).includes(opcode);
+  if ((first & 0x70) !== 0 || !known || (second & 0x80) === 0) throw new CloseError(closeCodes.protocolError);
+  const short = second & 0x7f;
+  const isControl = opcode >= opcodes.close;
+  if (isControl && (!final || short > controlBytesMax)) throw new CloseError(closeCodes.protocolError);
+  return { final, opcode, maskAt: short === 126 ? 4 : short === 127 ? 10 : 2 };
+}
+
+function payloadLength(bytes: Buffer, maskAt: number): number {
+  const length =
+    maskAt === 2 ? bytes.readUInt8(1) & 0x7f : maskAt === 4 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+  if (length > frameBytesMax) throw new CloseError(closeCodes.tooBig);
+  return length;
 }
 
 /** @see RFC 6455 §5.2; a server does not mask */

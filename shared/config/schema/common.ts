@@ -74,19 +74,19 @@ export const proxyVersionSchema = z.enum(["v1", "v2"]);
 export type ProxyVersion = z.output<typeof proxyVersionSchema>;
 
 export const endpointSchema = z.strictObject({
-  address: socketAddressSchema,
+  address: socketAddressSchema.describe("of a server, forwarder or router; unique in the pool"),
   name: z.string().min(1).optional().describe("for people: in status, explain, logs; default: the address"),
-  weight: count(1_000).default(1),
-  zone: z.string().optional(),
+  weight: count(1_000).default(1).describe("share of the work, where the algorithm knows weights"),
+  zone: z.string().optional().describe("where it stands: a node prefers endpoints of its own zone"),
   backup: z.boolean().default(false).describe("used only while no other endpoint is eligible"),
 });
 export type EndpointConfig = z.output<typeof endpointSchema>;
 
 export const outlierSchema = z
   .strictObject({
-    consecutiveFailures: count(1_000).default(5),
+    consecutiveFailures: count(1_000).default(5).describe("failures of real traffic in a row that eject"),
     ejectFor: durationSchema.prefault("30s").describe("of the first ejection; each further one in a row lasts longer"),
-    maxEjectedPercent: z.int().min(0).max(100).default(50),
+    maxEjectedPercent: z.int().min(0).max(100).default(50).describe("of the endpoints of a pool, at a time"),
   })
   .transform(({ ejectFor, ...rest }) => ({ ...rest, ejectForMs: ejectFor }));
 
@@ -105,14 +105,17 @@ export const retriesSchema = z
 
 export const poolSchema = z
   .strictObject({
-    balance: balanceSchema.default("round-robin"),
-    endpoints: z.array(endpointSchema).max(10_000),
+    balance: balanceSchema.default("round-robin").describe("how the next endpoint is chosen; see balancing.md"),
+    endpoints: z.array(endpointSchema).max(10_000).describe("whom the pool is made of"),
     health: healthSchema.optional().describe("without it every endpoint counts as up"),
     outlier: outlierSchema.optional().describe("passive ejection by failures of real traffic"),
-    retries: retriesSchema.prefault({}),
+    retries: retriesSchema.prefault({}).describe("of safe requests, and of connects"),
     essential: z.boolean().default(false).describe("the region is down without it"),
     connectionMaxAge: durationSchema.prefault("30s").describe("of a kept-alive connection, ±10 % jitter"),
-    proxyProtocol: z.strictObject({ send: proxyVersionSchema }).optional(),
+    proxyProtocol: z
+      .strictObject({ send: proxyVersionSchema.describe("version of the PROXY header that begins every connection") })
+      .optional()
+      .describe("for endpoints that want to know who connects"),
     slowStart: durationSchema.optional().describe("the weight of an endpoint that came back grows over this time"),
     panicThreshold: z
       .int()
@@ -143,7 +146,7 @@ export type PoolConfig = z.output<typeof poolSchema>;
 /** Keys that every service has. */
 export const nodeKeys = {
   node: z.string().optional().describe("name of this node in logs, status and trace; default: the service's"),
-  region: z.string().optional(),
+  region: z.string().optional().describe("where this node stands, for status and trace"),
   zone: z.string().optional().describe("where this node stands: endpoints of its own zone are preferred"),
   admin: socketAddressSchema.optional().describe("listener of the admin API; none without it"),
   localAddress: addressSchema.optional().describe("source address of every connection that this node opens"),
@@ -154,8 +157,14 @@ export const nodeKeys = {
       timeout: durationSchema.prefault("30s").describe("then whatever is still under way is cut"),
     })
     .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
-    .prefault({}),
+    .prefault({})
+    .describe("after SIGTERM: take no new work, finish the old"),
 } as const;
+
+/** Latitude and longitude in degrees. */
+export const locationSchema = z
+  .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])
+  .meta({ title: "[latitude, longitude]" });
 
 /** Where the place of a client comes from. */
 export const geoSchema = z.strictObject({
@@ -164,10 +173,10 @@ export const geoSchema = z.strictObject({
     .record(
       cidrSchema,
       z.strictObject({
-        country: countrySchema.optional(),
-        continent: continentSchema.optional(),
-        location: z.tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)]).optional(),
-        asn: z.int().min(1).optional(),
+        country: countrySchema.optional().describe("of its clients"),
+        continent: continentSchema.optional().describe("default: that of the country"),
+        location: locationSchema.optional().describe("latitude and longitude; default: those of the country"),
+        asn: z.int().min(1).optional().describe("number of the autonomous system"),
       }),
     )
     .default({})

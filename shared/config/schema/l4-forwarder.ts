@@ -9,22 +9,25 @@ import {
 } from "./common.ts";
 
 const listenerSchema = z.strictObject({
-  address: socketAddressSchema,
-  protocol: z.literal("tcp").default("tcp"),
-  pool: z.string(),
+  address: socketAddressSchema.describe("where it accepts connections; closed while its pool has no eligible endpoint"),
+  protocol: z.literal("tcp").default("tcp").describe("what it carries"),
+  pool: z.string().describe("where connections go"),
   proxyProtocol: z
-    .strictObject({ accept: proxyVersionSchema.optional(), send: proxyVersionSchema.optional() })
+    .strictObject({
+      accept: proxyVersionSchema.optional().describe("every connection must begin with a header of this version"),
+      send: proxyVersionSchema.optional().describe("each server is given a header of this version"),
+    })
     .default({})
-    .describe("accept: every connection must begin with such a header; send: each server is given one"),
+    .describe("PROXY headers, which say whose connection it is"),
 });
 
 /** l4-forwarder.yaml */
 export const l4ForwarderSchema = z
   .strictObject({
     ...nodeKeys,
-    mode: z.literal("userspace").default("userspace"),
-    listeners: z.array(listenerSchema).min(1),
-    pools: z.record(z.string(), poolSchema),
+    mode: z.literal("userspace").default("userspace").describe("who moves the bytes: this process"),
+    listeners: z.array(listenerSchema).min(1).describe("one for each service"),
+    pools: z.record(z.string(), poolSchema).describe("name → endpoints that serve one purpose"),
     timeouts: z
       .strictObject({
         proxyHeader: durationSchema.prefault("5s").describe("from accept to the end of a PROXY header that is wanted"),
@@ -40,7 +43,8 @@ export const l4ForwarderSchema = z
         idleMs: t.idle,
         halfClosedMs: t.halfClosed,
       }))
-      .prefault({}),
+      .prefault({})
+      .describe("how long each step may take"),
   })
   .superRefine((config, context) => {
     for (const [i, listener] of config.listeners.entries())

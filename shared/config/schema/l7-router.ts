@@ -26,32 +26,39 @@ export const matchSchema = z.strictObject({
     .refine(isRegularExpression, "a regular expression of JavaScript")
     .optional()
     .describe("matched against the whole normalised path"),
-  methods: z.array(token).min(1).optional(),
-  headers: z.record(token, z.string()).optional(),
-  cookies: z.record(token, z.string()).optional(),
-  query: z.record(z.string(), z.string()).optional(),
+  methods: z.array(token).min(1).optional().describe("one of these"),
+  headers: z.record(token, z.string()).optional().describe("header → its whole value"),
+  cookies: z.record(token, z.string()).optional().describe("cookie → its value"),
+  query: z.record(z.string(), z.string()).optional().describe("parameter → its value"),
 });
 export type MatchConfig = z.output<typeof matchSchema>;
 
-const routeSchema = z.strictObject({ match: matchSchema, pool: z.string() });
+const routeSchema = z.strictObject({
+  match: matchSchema.describe("which requests; {} is every one"),
+  pool: z.string().describe("where they go"),
+});
 export type RouteConfig = z.output<typeof routeSchema>;
 
 /** l7-router.yaml */
 export const l7RouterSchema = z
   .strictObject({
     ...nodeKeys,
-    listeners: z.array(z.strictObject({ address: socketAddressSchema })).min(1),
-    engine: z.literal("http-proxy").default("http-proxy"),
+    listeners: z
+      .array(z.strictObject({ address: socketAddressSchema.describe("where it accepts connections") }))
+      .min(1)
+      .describe("HTTP/1.1"),
+    engine: z.literal("http-proxy").default("http-proxy").describe("what carries requests to endpoints"),
     trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
     routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
-    pools: z.record(z.string(), poolSchema),
+    pools: z.record(z.string(), poolSchema).describe("name → endpoints that serve one purpose"),
     limits: z
       .strictObject({
         headerBytes: bytesSchema.prefault("16KiB").describe("of a request's head; over it 431"),
         targetBytes: bytesSchema.prefault("8KiB").describe("of a request's target; over it 414"),
         bodyBytes: bytesSchema.prefault("10MiB").describe("of a request's body; over it 413"),
       })
-      .prefault({}),
+      .prefault({})
+      .describe("sizes of what clients send"),
     timeouts: z
       .strictObject({
         head: durationSchema.prefault("10s").describe("from connect, or the first byte, to the end of a head"),
@@ -67,7 +74,8 @@ export const l7RouterSchema = z
         connectMs: t.connect,
         requestMs: t.request,
       }))
-      .prefault({}),
+      .prefault({})
+      .describe("how long each step may take"),
     accessLog: z.boolean().default(false).describe("one log line a request"),
   })
   .superRefine((config, context) => {

@@ -5,10 +5,10 @@ export const originServices = ["web", "api", "static", "admin", "telemetry", "db
 
 const serverSchema = z.strictObject({
   name: z.string().min(1).describe("web-1, api-3 ...: unique in the zone"),
-  service: z.enum(originServices),
-  address: socketAddressSchema,
+  service: z.enum(originServices).describe("what it serves: telemetry over UDP, db over RESP2, the others over HTTP"),
+  address: socketAddressSchema.describe("its own: servers are stopped one by one"),
   proxyProtocol: z
-    .strictObject({ accept: proxyVersionSchema })
+    .strictObject({ accept: proxyVersionSchema.describe("version of the header") })
     .optional()
     .describe("every connection must begin with such a header"),
 });
@@ -18,7 +18,7 @@ export type OriginServerConfig = z.output<typeof serverSchema>;
 export const originSchema = z
   .strictObject({
     ...nodeKeys,
-    servers: z.array(serverSchema).min(1).max(1_000),
+    servers: z.array(serverSchema).min(1).max(1_000).describe("the servers of the zone"),
     replicas: z
       .array(socketAddressSchema)
       .max(16)

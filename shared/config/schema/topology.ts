@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { balanceSchema, countrySchema, durationSchema, proxyVersionSchema, retriesSchema } from "./common.ts";
+import {
+  balanceSchema,
+  countrySchema,
+  durationSchema,
+  locationSchema,
+  proxyVersionSchema,
+  retriesSchema,
+} from "./common.ts";
 import { steeringMustNameRegions, steeringSchema } from "./geodns.ts";
 import { matchSchema } from "./l7-router.ts";
 import { originServices } from "./origin.ts";
@@ -33,9 +40,7 @@ const serverCount = z
 
 const regionSchema = z.strictObject({
   number: z.int().min(2).max(254).describe("second octet of its addresses, 127.NUMBER.0.0/16; unique"),
-  location: z
-    .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])
-    .describe("latitude and longitude in degrees; which region is nearest"),
+  location: locationSchema.describe("which region is nearest to a client"),
   routers: z.int().min(1).max(32).default(2).describe("L7 routers, 127.NUMBER.0.1 up; router i stands in zone i"),
   zones: z
     .union([z.int().min(1).max(26), z.array(letterSchema).min(1).max(26)])
@@ -86,7 +91,8 @@ export const topologySchema = z
         answers: z.int().min(1).max(32).default(2).describe("addresses in one answer, rotated"),
       })
       .transform(({ ttl, answers }) => ({ ttlMs: ttl, answers }))
-      .prefault({}),
+      .prefault({})
+      .describe("what the name servers say of the site"),
     regions: z
       .record(z.string().regex(/^[a-z][a-z0-9-]*$/, "a name of small letters, digits and -"), regionSchema)
       .refine((regions) => Object.keys(regions).length > 0, "a mapping of at least one region")
@@ -95,7 +101,10 @@ export const topologySchema = z
     services: z.partialRecord(serviceName, serviceSchema).describe("what the servers of every zone serve"),
     routes: z
       .array(
-        z.strictObject({ match: matchSchema, service: serviceName.describe("an HTTP service; its pool is called so") }),
+        z.strictObject({
+          match: matchSchema.describe("which requests; {} is every one"),
+          service: serviceName.describe("an HTTP service; its pool is called so"),
+        }),
       )
       .min(1)
       .describe("of every router; the first that matches wins"),
@@ -113,7 +122,9 @@ export const topologySchema = z
       .strictObject({
         balance: balanceSchema.default("least-connections").describe("how routers spread requests over forwarders"),
         connectionMaxAge: durationSchema.prefault("10s").describe("of a kept-alive connection to a forwarder"),
-        retries: retriesSchema.prefault({ attempts: 3, perTryTimeout: "1s" }),
+        retries: retriesSchema
+          .prefault({ attempts: 3, perTryTimeout: "1s" })
+          .describe("over the forwarders of a region"),
       })
       .transform(({ connectionMaxAge, ...rest }) => ({ ...rest, connectionMaxAgeMs: connectionMaxAge }))
       .prefault({})
@@ -124,7 +135,8 @@ export const topologySchema = z
         timeout: durationSchema.prefault("25s").describe("of every node; then whatever is still under way is cut"),
       })
       .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
-      .prefault({}),
+      .prefault({})
+      .describe("after SIGTERM: take no new work, finish the old"),
     testClients: z
       .record(countrySchema, z.int().min(1).max(99))
       .default({})

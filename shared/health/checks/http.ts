@@ -27,7 +27,7 @@ function readHead(socket: Socket, timeoutMs: number, signal: AbortSignal): Promi
   return new Promise((resolve) => {
     let received = "";
     const late = () => resolve(failure("CHECK_TIMEOUT", `no whole answer in ${timeoutMs} ms`));
-    if (signal.aborted) return late();
+    if (signal.aborted) late();
     signal.addEventListener("abort", late, { once: true });
     socket.on("data", (chunk: Buffer) => {
       received = withoutInterim(received + chunk.toString("latin1"));

@@ -1,0 +1,219 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ecs, nameBytes, optBytes, queryBytes, uint16 } from "#test/support/dns.ts";
+import { formatAddress } from "#shared/core/cidr.ts";
+import { readQuery, udpReplyBytesMax } from "./query.ts";
+
+const withOptions = (...options: readonly (readonly [number, Uint8Array])[]) => queryBytes({ edns: { options } });
+/** Counts of the four sections. */
+const withCounts = (bytes: Buffer, ...counts: readonly number[]) => {
+  const copy = Buffer.from(bytes);
+  counts.forEach((count, i) => copy.writeUInt16BE(count, 4 + 2 * i));
+  return copy;
+};
+
+describe("a query without EDNS", () => {
+  it("is read in place", () => {
+    const bytes = queryBytes({ name: "WWW.stream.Test", type: 28, flags: 0x0100 });
+    expect(readQuery(bytes)).toEqual({
+      state: "query",
+      query: {
+        id: 0x1234,
+        opcode: 0,
+        recursionDesired: true,
+        question: { name: "\x03www\x06stream\x04test", type: 28, class: 1, bytes: bytes.subarray(12) },
+        edns: undefined,
+      },
+    });
+  });
+});
+
+describe("what is no query gets silence", () => {
+  it.each([
+    { name: "nothing", bytes: Buffer.alloc(0) },
+    { name: "shorter than a header", bytes: queryBytes().subarray(0, 11) },
+    { name: "a reply", bytes: queryBytes({ flags: 0x8000 }) },
+  ])("$name", ({ bytes }) => {
+    expect(readQuery(bytes)).toEqual({ state: "silence" });
+  });
+});
+
+describe("refused", () => {
+  const opt = optBytes();
+  const withOpt = queryBytes({ edns: {} });
+  const bare = queryBytes();
+  it.each([
+    { name: "opcode NOTIFY", bytes: queryBytes({ flags: 4 << 11 }), rcode: "NOTIMP", edns: false },
+    { name: "opcode UPDATE", bytes: queryBytes({ flags: 5 << 11 }), rcode: "NOTIMP", edns: false },
+    { name: "opcode 15", bytes: queryBytes({ flags: 15 << 11 }), rcode: "NOTIMP", edns: false },
+    { name: "no question", bytes: queryBytes({ questions: 0 }), rcode: "FORMERR", edns: false },
+    { name: "no question, with an OPT", bytes: queryBytes({ questions: 0, edns: {} }), rcode: "FORMERR", edns: true },
+    { name: "two questions", bytes: queryBytes({ questions: 2, edns: {} }), rcode: "FORMERR", edns: true },
+    { name: "a question too few", bytes: withCounts(bare, 2), rcode: "FORMERR", edns: false },
+    { name: "a cut question", bytes: bare.subarray(0, -1), rcode: "FORMERR", edns: false },
+    {
+      name: "garbage behind the question",
+      bytes: queryBytes({ trailer: Buffer.of(0) }),
+      rcode: "FORMERR",
+      edns: false,
+    },
+    {
+      name: "garbage behind the OPT",
+      bytes: queryBytes({ edns: {}, trailer: Buffer.of(0) }),
+      rcode: "FORMERR",
+      edns: true,
+    },
+    { name: "a cut OPT", bytes: withOpt.subarray(0, -1), rcode: "FORMERR", edns: false },
+    { name: "an OPT too few", bytes: withCounts(withOpt, 1, 0, 0, 2), rcode: "FORMERR", edns: true },
+    { name: "two OPTs", bytes: withCounts(Buffer.concat([withOpt, opt]), 1, 0, 0, 2), rcode: "FORMERR", edns: true },
+    { name: "an OPT in the authority section", bytes: withCounts(withOpt, 1, 0, 1, 0), rcode: "FORMERR", edns: true },
+    {
+      name: "an OPT with a name",
+      bytes: withCounts(Buffer.concat([bare, nameBytes("a"), opt.subarray(1)]), 1, 0, 0, 1),
+      rcode: "FORMERR",
+      edns: true,
+    },
+    { name: "an answer in a query", bytes: withCounts(bare, 1, 1), rcode: "FORMERR", edns: false },
+    {
+      name: "a pointer in the question",
+      bytes: Buffer.concat([bare.subarray(0, 12), Buffer.of(0xc0, 12, 0, 1, 0, 1)]),
+      rcode: "FORMERR",
+      edns: false,
+    },
+    {
+      name: "an option that is cut",
+      bytes: Buffer.concat([queryBytes({ edns: { options: [[3, Buffer.alloc(0)]] } }).subarray(0, -2), uint16(9)]),
+      rcode: "FORMERR",
+      edns: true,
+    },
+    { name: "EDNS version 1", bytes: queryBytes({ edns: { version: 1 } }), rcode: "BADVERS", edns: true },
+    {
+      name: "EDNS version 1 with options of another form",
+      bytes: Buffer.concat([queryBytes({ edns: { version: 1 } }).subarray(0, -2), uint16(1), Buffer.of(7)]),
+      rcode: "BADVERS",
+      edns: true,
+    },
+  ])("$name: $rcode", ({ bytes, rcode, edns }) => {
+    const reading = readQuery(bytes);
+    expect(reading).toMatchObject({ state: "refused", rcode });
+    expect(reading.state === "refused" && reading.query.edns !== undefined).toBe(edns);
+  });
+});
+
+describe("the OPT record", () => {
+  const ednsOf = (bytes: Buffer) => {
+    const reading = readQuery(bytes);
+    return reading.state === "query" ? reading.query.edns : undefined;
+  };
+
+  it.each([
+    { udpBytes: 0, max: 512 },
+    { udpBytes: 511, max: 512 },
+    { udpBytes: 800, max: 800 },
+    { udpBytes: 4_096, max: 1_232 },
+  ])("a client that says $udpBytes gets at most $max bytes", ({ udpBytes, max }) => {
+    const reading = readQuery(queryBytes({ edns: { udpBytes } }));
+    expect(reading.state === "query" && udpReplyBytesMax(reading.query, 1_232)).toBe(max);
+  });
+
+  it("without it the limit is 512", () => {
+    const reading = readQuery(queryBytes());
+    expect(reading.state === "query" && udpReplyBytesMax(reading.query, 1_232)).toBe(512);
+  });
+
+  it("gives DO, NSID and a trace id; unknown options and flags are passed over", () => {
+    const options = [
+      [3, Buffer.alloc(0)],
+      [65_001, Buffer.from("trace-0123456789")],
+      [4_242, Buffer.from("whatever")],
+    ] as const;
+    expect(ednsOf(queryBytes({ edns: { flags: 0xffff, options } }))).toEqual({
+      version: 0,
+      udpBytes: 1_232,
+      dnssecOk: true,
+      nsid: true,
+      subnet: undefined,
+      traceId: "trace-0123456789",
+    });
+  });
+
+  it.each(["short", "x".repeat(65), "with space in it", "<script>"])("%j is no trace id", (id) => {
+    expect(ednsOf(withOptions([65_001, Buffer.from(id)]))?.traceId).toBeUndefined();
+  });
+
+  it("records of other types beside it are passed over", () => {
+    const tsig = Buffer.concat([
+      Buffer.of(0xc0, 12),
+      uint16(250),
+      uint16(255),
+      Buffer.alloc(4),
+      uint16(2),
+      Buffer.of(1, 2),
+    ]);
+    const bytes = withCounts(Buffer.concat([queryBytes({ edns: {} }), tsig]), 1, 0, 0, 2);
+    expect(readQuery(bytes)).toMatchObject({ state: "query", query: { edns: { version: 0 } } });
+  });
+});
+
+describe("the client subnet", () => {
+  it.each([
+    { name: "IPv4, whole bytes", option: ecs(1, 24, [81, 2, 69]), address: "81.2.69.0" },
+    { name: "IPv4, part of a byte", option: ecs(1, 20, [81, 2, 0x40]), address: "81.2.64.0" },
+    { name: "IPv4, all of it", option: ecs(1, 32, [81, 2, 69, 142]), address: "81.2.69.142" },
+    { name: "IPv6", option: ecs(2, 56, [0x20, 1, 0xd, 0xb8, 0, 0, 1]), address: "2001:db8:0:100::" },
+    { name: "IPv4, hidden", option: ecs(1, 0, []), address: undefined },
+    { name: "IPv6, hidden", option: ecs(2, 0, []), address: undefined },
+    { name: "family 0, as dig hides it", option: ecs(0, 0, []), address: undefined },
+  ])("$name", ({ option, address }) => {
+    const reading = readQuery(withOptions(option));
+    const subnet = reading.state === "query" ? reading.query.edns?.subnet : undefined;
+    expect(subnet?.option).toEqual(option[1]);
+    expect(subnet?.address && formatAddress(subnet.address)).toBe(address);
+  });
+
+  it.each([
+    { name: "bits behind the prefix", options: [ecs(1, 20, [81, 2, 69])] },
+    { name: "a scope", options: [ecs(1, 24, [81, 2, 69], 24)] },
+    { name: "family 3", options: [ecs(3, 24, [81, 2, 69])] },
+    { name: "family 0 with an address", options: [ecs(0, 8, [81])] },
+    { name: "prefix 33", options: [ecs(1, 33, [81, 2, 69, 142, 0])] },
+    { name: "prefix 129", options: [ecs(2, 129, Array<number>(17).fill(0))] },
+    { name: "an address too long", options: [ecs(1, 24, [81, 2, 69, 0])] },
+    { name: "an address too short", options: [ecs(1, 24, [81, 2])] },
+    { name: "no address", options: [ecs(1, 24, [])] },
+    { name: "less than its fixed part", options: [[8, Buffer.of(0, 1, 24)] as const] },
+    { name: "empty", options: [[8, Buffer.alloc(0)] as const] },
+    { name: "twice", options: [ecs(1, 24, [81, 2, 69]), ecs(1, 24, [81, 2, 69])] },
+  ])("FORMERR with an OPT: $name", ({ options }) => {
+    expect(readQuery(withOptions(...options))).toMatchObject({
+      state: "refused",
+      rcode: "FORMERR",
+      query: { edns: { version: 0, subnet: undefined } },
+    });
+  });
+});
+
+describe("any bytes", () => {
+  const mutated = fc
+    .tuple(
+      fc.constantFrom(
+        queryBytes(),
+        queryBytes({ edns: {} }),
+        withOptions(ecs(1, 24, [81, 2, 69]), [3, Buffer.alloc(0)]),
+      ),
+      fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { maxLength: 6 }),
+    )
+    .map(([bytes, changes]) => {
+      const copy = Buffer.from(bytes);
+      for (const [at, value] of changes) if (at < copy.length) copy[at] = value;
+      return copy;
+    });
+  it("are read, refused or passed over in silence, but never throw", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 600 }), mutated), (bytes) => {
+        expect(["silence", "refused", "query"]).toContain(readQuery(bytes).state);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

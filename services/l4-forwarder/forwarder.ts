@@ -1,0 +1,251 @@
+import type { Hono } from "hono";
+import type { Socket } from "node:net";
+import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
+import type { ProxyVersion } from "#shared/config/schema/common.ts";
+import type { Timer } from "#shared/core/clock.ts";
+import { UsageError, assert } from "#shared/core/error.ts";
+import { Pool } from "#shared/endpoint/pool.ts";
+import type { Decision } from "#shared/observe/decisions.ts";
+import type { Host, Service } from "#shared/server/service.ts";
+import { Connections } from "./connections.ts";
+import type { Connection } from "./connections.ts";
+import { explain } from "./explain.ts";
+import { carry } from "./userspace/carry.ts";
+import { ForwardListener } from "./userspace/listener.ts";
+
+const connectionsShownMax = 1_000; // of GET /connections: about 500 KB
+const bytesReportedEveryMs = 1_000; // a connection may live for days; its bytes must not wait for its end
+
+/** Forwards TCP connections of its listeners to the servers of their pools. */
+export class Forwarder implements Service<L4ForwarderConfig> {
+  readonly #host: Host;
+  readonly #connections = new Connections();
+  /** By their key in the config. */
+  #listeners = new Map<string, ForwardListener>();
+  #pools = new Map<string, Pool>();
+  #config: L4ForwarderConfig;
+  #isFirstRoundOver = false;
+  #isDraining = false;
+  #report: Timer;
+
+  constructor(config: L4ForwarderConfig, host: Host) {
+    this.#host = host;
+    this.#config = config;
+    this.#report = this.#reportLater();
+  }
+
+  /** @throws {UsageError} if an address cannot be taken; then nothing is left open */
+  async open(): Promise<void> {
+    const pools = this.#createPools(this.#config, new Map());
+    try {
+      this.#listeners = await this.#bindListeners(this.#config, pools, new Map());
+    } catch (error) {
+      this.#report.cancel();
+      for (const pool of pools.values()) pool.stop();
+      throw error;
+    }
+    this.#pools = pools;
+    for (const pool of pools.values()) pool.start();
+    void Promise.all([...pools.values()].map((pool) => pool.firstRound)).then(() => (this.#isFirstRoundOver = true));
+  }
+
+  notReady(): string | undefined {
+    if (this.#isDraining) return "DRAINING";
+    return this.#isFirstRoundOver ? undefined : "STARTING";
+  }
+
+  status(): Record<string, unknown> {
+    const listeners = [...this.#listeners.values()].map((listener) => ({
+      address: listener.address,
+      protocol: listener.config.protocol,
+      pool: listener.pool.name,
+      mode: this.#config.mode,
+      open: listener.isOpen,
+      reason: listener.reason,
+      active: listener.active,
+      proxyProtocol: listener.config.proxyProtocol,
+    }));
+    return { listeners, connections: this.#connections.count };
+  }
+
+  explain(query: URLSearchParams): Record<string, unknown> {
+    return explain(query, [...this.#listeners.values()]);
+  }
+
+  findDecision(id: string): Decision | undefined {
+    return this.#connections.find(id)?.decision();
+  }
+
+  pools(): Iterable<Pool> {
+    return this.#pools.values();
+  }
+
+  /** Pools and listeners that stay are kept with all they know; a new pool is checked once before it gets connections. */
+  async reload(config: L4ForwarderConfig): Promise<void> {
+    for (const key of ["localAddress", "zone"] as const)
+      if (config[key] !== this.#config[key]) throw new UsageError(`${key}: changes only by a restart`);
+    const pools = this.#createPools(config, this.#pools);
+    const created = [...pools.values()].filter((pool) => this.#pools.get(pool.name) !== pool);
+    let listeners: Map<string, ForwardListener>;
+    try {
+      listeners = await this.#bindListeners(config, pools, this.#listeners);
+    } catch (error) {
+      for (const pool of created) pool.stop();
+      throw error;
+    }
+    for (const pool of created) pool.start();
+    await Promise.all(created.map((pool) => pool.firstRound));
+    await this.#swap(config, pools, listeners);
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  async finish(): Promise<void> {
+    this.#isDraining = true;
+    await this.#stopListeners();
+    await this.#connections.idle();
+  }
+
+  async close(): Promise<void> {
+    this.#report.cancel();
+    await this.#stopListeners();
+    for (const pool of this.#pools.values()) pool.stop();
+    this.#connections.cutAll("DRAINING");
+    await this.#connections.idle();
+  }
+
+  extendAdmin(app: Hono): void {
+    app.get("/connections", (c) => {
+      const pool = c.req.query("pool");
+      const live = [...this.#connections.live()].filter((connection) => !pool || connection.pool === pool);
+      const connections = live.slice(0, connectionsShownMax).map((connection) => connection.describe());
+      return c.json({ total: live.length, connections });
+    });
+  }
+
+  /** Those that stay, and new ones that do not check yet. */
+  #createPools(config: L4ForwarderConfig, known: ReadonlyMap<string, Pool>): Map<string, Pool> {
+    const { clock, random, events, metrics, log } = this.#host;
+    const pools = new Map<string, Pool>();
+    for (const [name, poolConfig] of Object.entries(config.pools)) {
+      const checkProxyProtocol = proxySentTo(config, name);
+      const kept = checkProxyProtocol === proxySentTo(this.#config, name) ? known.get(name) : undefined;
+      const { localAddress, zone } = config;
+      const instruments = { clock, random, events, metrics, log };
+      pools.set(
+        name,
+        kept ?? new Pool({ name, config: poolConfig, localAddress, zone, checkProxyProtocol, ...instruments }),
+      );
+    }
+    return pools;
+  }
+
+  /** Those that stay, and new ones, bound. If one cannot be, all new ones are closed again. */
+  async #bindListeners(
+    config: L4ForwarderConfig,
+    pools: ReadonlyMap<string, Pool>,
+    known: ReadonlyMap<string, ForwardListener>,
+  ): Promise<Map<string, ForwardListener>> {
+    const listeners = new Map<string, ForwardListener>();
+    const created: ForwardListener[] = [];
+    try {
+      for (const listenerConfig of config.listeners) {
+        const key = keyOf(listenerConfig);
+        let listener = known.get(key);
+        if (!listener) {
+          const onConnection = (socket: Socket, from: ForwardListener) => this.#carry(socket, from);
+          listener = new ForwardListener({
+            host: this.#host,
+            config: listenerConfig,
+            pool: poolOf(pools, listenerConfig),
+            onConnection,
+          });
+          created.push(listener);
+          await listener.bind();
+        }
+        listeners.set(key, listener);
+      }
+    } catch (error) {
+      await Promise.all(created.map((listener) => listener.stop()));
+      throw error;
+    }
+    return listeners;
+  }
+
+  async #swap(
+    config: L4ForwarderConfig,
+    pools: Map<string, Pool>,
+    listeners: Map<string, ForwardListener>,
+  ): Promise<void> {
+    const oldPools = [...this.#pools.values()];
+    const oldListeners = [...this.#listeners.values()];
+    this.#config = config;
+    this.#pools = pools;
+    this.#listeners = listeners;
+    for (const pool of pools.values()) if (oldPools.includes(pool)) pool.update(poolConfigOf(config, pool.name));
+    const reconfigured = config.listeners.map((listenerConfig) =>
+      listeners.get(keyOf(listenerConfig))?.reconfigure(listenerConfig, poolOf(pools, listenerConfig)),
+    );
+    const stays = new Set(listeners.values());
+    const stopped = oldListeners.filter((listener) => !stays.has(listener)).map((listener) => listener.stop());
+    await Promise.all([...reconfigured, ...stopped]);
+    for (const pool of oldPools) if (pools.get(pool.name) !== pool) pool.stop();
+  }
+
+  async #carry(socket: Socket, listener: ForwardListener): Promise<void> {
+    const connection = await carry(socket, {
+      host: this.#host,
+      connections: this.#connections,
+      address: listener.address,
+      pool: listener.pool,
+      proxyProtocol: listener.config.proxyProtocol,
+      timeouts: this.#config.timeouts,
+      localAddress: this.#config.localAddress,
+    });
+    this.#account(connection);
+    const { pool, reason = "OK" } = connection;
+    this.#host.metrics.count("watershed_l4_connections_total", { listener: listener.address, pool, reason });
+  }
+
+  #reportLater(): Timer {
+    return this.#host.clock.after(bytesReportedEveryMs, () => {
+      for (const connection of this.#connections.live()) this.#account(connection);
+      this.#report = this.#reportLater();
+    });
+  }
+
+  #account(connection: Connection): void {
+    const { listener } = connection;
+    const { up, down } = connection.takeBytes();
+    if (up > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "up" }, up);
+    if (down > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "down" }, down);
+  }
+
+  async #stopListeners(): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
+  }
+}
+
+/** Two listeners may both ask for any free port. */
+function keyOf({ address, pool }: L4ListenerConfig): string {
+  return address.endsWith(":0") ? `${address} ${pool}` : address;
+}
+
+function poolOf(pools: ReadonlyMap<string, Pool>, { pool: name }: L4ListenerConfig): Pool {
+  const pool = pools.get(name);
+  assert(pool, `pool ${name} was validated with the config`);
+  return pool;
+}
+
+function poolConfigOf(config: L4ForwarderConfig, name: string): L4ForwarderConfig["pools"][string] {
+  const pool = config.pools[name];
+  assert(pool, `pool ${name} is in the config`);
+  return pool;
+}
+
+/** The version of the PROXY header that the servers of a pool are given, and so their checks too. */
+function proxySentTo(config: L4ForwarderConfig, pool: string): ProxyVersion | undefined {
+  return config.listeners.find((listener) => listener.pool === pool && listener.proxyProtocol.send)?.proxyProtocol.send;
+}

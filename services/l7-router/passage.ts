@@ -1,0 +1,125 @@
+import type { Reason } from "#shared/core/error.ts";
+import type { Choice } from "#shared/endpoint/status.ts";
+import type { Host } from "#shared/server/service.ts";
+import type { Downstream } from "./downstream.ts";
+import { valueOf } from "./headers.ts";
+import type { CompiledRoute } from "./route/compile.ts";
+import type { TryResult } from "./upstream/try.ts";
+
+/** One try, as a trace tells it. */
+interface AttemptNote {
+  choice: Choice | undefined;
+  outcome: Reason;
+  tookMs: number;
+  /** Our end of the connection, "address:port". */
+  connection: string | null;
+  reused: boolean;
+  connectMs: number | null;
+  firstByteMs: number | null;
+}
+
+const traceIdForm = /^[0-9A-Za-z-]{8,64}$/;
+
+/** What is known of one request on its way, for metrics, access log and trace. */
+export class Passage {
+  readonly startedMs: number;
+  readonly attempts: AttemptNote[] = [];
+  /** "" until it is known. */
+  requestId = "";
+  client = "";
+  path: string;
+  status = 0;
+  reason: Reason = "OK";
+  /** The router itself made the answer. */
+  isOwnReply = false;
+  /** Index of the route, or what answered instead of one. */
+  route = "none";
+  pool = "";
+  #match: CompiledRoute["match"] | undefined;
+  readonly #host: Host;
+  readonly #downstream: Downstream;
+  readonly traceId: string | undefined;
+
+  constructor(downstream: Downstream, host: Host) {
+    this.#downstream = downstream;
+    this.#host = host;
+    this.startedMs = host.clock.nowMs();
+    this.path = downstream.head.target;
+    this.client = downstream.peer;
+    const traceId = valueOf(downstream.head.headers, "x-watershed-trace");
+    this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
+  }
+
+  take(route: CompiledRoute): void {
+    this.route = String(route.index);
+    this.pool = route.pool;
+    this.#match = route.match;
+  }
+
+  /** A further attempt begins. */
+  chose(choice: Choice | undefined): void {
+    this.attempts.push({
+      choice,
+      outcome: "OK",
+      tookMs: 0,
+      connection: null,
+      reused: false,
+      connectMs: null,
+      firstByteMs: null,
+    });
+  }
+
+  ended(outcome: Reason, tookMs: number, result: TryResult | undefined): void {
+    const note = this.attempts.at(-1);
+    if (!note) return;
+    note.outcome = outcome;
+    note.tookMs = tookMs;
+    if (!result) return;
+    note.connection = result.connection.local;
+    note.reused = result.reused;
+    note.connectMs = result.connectMs;
+    note.firstByteMs = result.firstByteMs;
+  }
+
+  /** The request is over: counted, logged if asked for, recorded if it is traced. */
+  close(options: { readonly endpoint: string | undefined; readonly accessLog: boolean }): void {
+    const { metrics, log, clock, decisions } = this.#host;
+    const tookMs = clock.nowMs() - this.startedMs;
+    const { status, reason, route, pool, client, requestId, path } = this;
+    metrics.count("watershed_http_requests_total", { route, pool, status });
+    metrics.observe("watershed_http_request_seconds", { pool }, tookMs / 1_000);
+    if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
+    const { method } = this.#downstream.head;
+    if (options.accessLog) {
+      const { endpoint } = options;
+      log.info(
+        { method, path, status, client, route, pool, endpoint, tookMs: round(tookMs), requestId, reason },
+        "request",
+      );
+    }
+    if (this.traceId === undefined) return;
+    const matched = this.#match ? { index: Number(route), match: this.#match } : null;
+    const attempts = this.attempts.map((note) => ({
+      ...note,
+      tookMs: round(note.tookMs),
+      connectMs: note.connectMs === null ? null : round(note.connectMs),
+      firstByteMs: note.firstByteMs === null ? null : round(note.firstByteMs),
+    }));
+    decisions.record(this.traceId, {
+      requestId,
+      client,
+      method,
+      path,
+      route: matched,
+      pool: pool === "" ? null : pool,
+      attempts,
+      status,
+      reason,
+      tookMs: round(tookMs),
+    });
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}

@@ -1,0 +1,199 @@
+import { UsageError } from "#shared/core/error.ts";
+import { hash32 } from "#shared/core/hash.ts";
+import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
+import type { AdminPool } from "#shared/endpoint/status.ts";
+import type { Host, Service } from "#shared/server/service.ts";
+import type { Downstream } from "./downstream.ts";
+import type { Engine } from "./engine/engine.ts";
+import { engines } from "./engine/registry.ts";
+import { explain } from "./explain.ts";
+import { forward } from "./forward.ts";
+import type { Site } from "./forward.ts";
+import { PlainListener } from "./listener/plain.ts";
+import { healthOf } from "./own-answers.ts";
+import { viaNameOf } from "./policy/forwarded-headers.ts";
+import type { Refusal } from "./refusal.ts";
+import { createSnapshot } from "./snapshot.ts";
+import type { RoutedPool, Snapshot } from "./snapshot.ts";
+
+/** The HTTP router of a region: listeners, the snapshot in force, and what is under way. */
+export class Router implements Service<L7RouterConfig> {
+  readonly #host: Host;
+  readonly #engine: Engine;
+  readonly #viaName: string;
+  readonly #listeners = new Map<string, PlainListener>();
+  #snapshot: Snapshot;
+  #started = false;
+  #draining = false;
+  #active = 0;
+  #onQuiet: (() => void) | undefined;
+
+  constructor(config: L7RouterConfig, host: Host) {
+    this.#host = host;
+    this.#engine = engines[config.engine]();
+    // Two routers without names of their own, one behind the other, must not take each other for a loop.
+    const address = config.listeners[0]?.address ?? "";
+    this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
+    this.#snapshot = createSnapshot(config, host);
+    void this.#awaitFirstRound(this.#snapshot);
+  }
+
+  /** @throws {UsageError} naming the address that cannot be listened on; then none is */
+  async listen(): Promise<void> {
+    try {
+      for (const { address } of this.#snapshot.config.listeners) await this.#open(address);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** The real addresses, in the order of the config. */
+  get addresses(): readonly string[] {
+    return this.#snapshot.config.listeners.map(({ address }) => this.#listeners.get(address)?.address ?? address);
+  }
+
+  notReady(): string | undefined {
+    return this.#unhealthy()?.message;
+  }
+
+  status(): Record<string, unknown> {
+    return {
+      listeners: [...this.#listeners.values()].map((listener) => ({
+        address: listener.address,
+        connections: listener.connectionCount,
+      })),
+      engine: this.#engine.name,
+      zone: this.#snapshot.config.zone ?? null,
+      activeRequests: this.#active,
+      routes: this.#snapshot.config.routes,
+      upstreamConnections: Object.fromEntries(
+        [...this.#snapshot.pools].map(([name, { connections }]) => [name, connections.openCount]),
+      ),
+    };
+  }
+
+  explain(query: URLSearchParams): Record<string, unknown> {
+    return explain(this.#snapshot, query);
+  }
+
+  *pools(): Iterable<AdminPool> {
+    for (const { pool } of this.#snapshot.pools.values()) yield pool;
+  }
+
+  async reload(config: L7RouterConfig): Promise<void> {
+    const former = this.#snapshot;
+    for (const key of ["engine", "zone", "localAddress"] as const)
+      if (config[key] !== former.config[key]) throw new UsageError(`${key}: changes only by a restart`);
+    for (const [name, { proxyProtocol }] of Object.entries(config.pools)) {
+      const before = former.config.pools[name];
+      if (before && before.proxyProtocol?.send !== proxyProtocol?.send)
+        throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
+    }
+    const wanted = new Set(config.listeners.map(({ address }) => address));
+    await this.#openAll([...wanted].filter((address) => !this.#listeners.has(address)));
+    this.#snapshot = createSnapshot(config, this.#host, former);
+    for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
+    for (const [address, listener] of this.#listeners) {
+      if (wanted.has(address)) listener.setLimits(limitsOf(config));
+      else {
+        this.#listeners.delete(address);
+        await listener.close();
+      }
+    }
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async finish(): Promise<void> {
+    this.#draining = true;
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    if (this.#active > 0) await new Promise<void>((resolve) => (this.#onQuiet = resolve));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    for (const listener of this.#listeners.values()) listener.destroy();
+    for (const { pool, connections } of this.#snapshot.pools.values()) {
+      pool.stop();
+      connections.destroy();
+    }
+  }
+
+  /** Opens all of them or none. */
+  async #openAll(addresses: readonly string[]): Promise<void> {
+    const opened: string[] = [];
+    try {
+      for (const address of addresses) {
+        await this.#open(address);
+        opened.push(address);
+      }
+    } catch (error) {
+      for (const address of opened) {
+        await this.#listeners.get(address)?.close();
+        this.#listeners.delete(address);
+      }
+      throw error;
+    }
+  }
+
+  async #open(address: string): Promise<void> {
+    const listener = new PlainListener({
+      address,
+      limits: limitsOf(this.#snapshot.config),
+      serve: (downstream, last) => this.#serve(downstream, last),
+      onRefused: ({ reason }) => this.#host.metrics.count("watershed_http_replies_total", { reason }),
+    });
+    await listener.listen();
+    this.#listeners.set(address, listener);
+  }
+
+  async #serve(downstream: Downstream, last: boolean): Promise<void> {
+    this.#count(1);
+    try {
+      await forward(downstream, this.#site(), last);
+    } finally {
+      this.#count(-1);
+    }
+  }
+
+  #count(by: 1 | -1): void {
+    this.#active += by;
+    this.#host.metrics.set("watershed_http_active_requests", {}, this.#active);
+    if (this.#active === 0) this.#onQuiet?.();
+  }
+
+  #site(): Site {
+    return {
+      host: this.#host,
+      engine: this.#engine,
+      viaName: this.#viaName,
+      snapshot: this.#snapshot,
+      draining: this.#draining,
+      unhealthy: () => this.#unhealthy(),
+    };
+  }
+
+  #unhealthy(): Refusal | undefined {
+    const pools = [...this.#snapshot.pools.values()].map(({ pool }) => pool);
+    const unhealthyPools = pools.filter((pool) => pool.config.essential && !pool.healthy).map(({ name }) => name);
+    return healthOf({ draining: this.#draining, started: this.#started, unhealthyPools });
+  }
+
+  async #awaitFirstRound(snapshot: Snapshot): Promise<void> {
+    await Promise.all([...snapshot.pools.values()].map(({ pool }) => pool.firstRound));
+    this.#started = true;
+  }
+}
+
+function limitsOf({ limits, timeouts }: L7RouterConfig): ConstructorParameters<typeof PlainListener>[0]["limits"] {
+  return { headerBytes: limits.headerBytes, headMs: timeouts.headMs, idleMs: timeouts.idleMs };
+}
+
+/** A pool that a reload has removed: requests under way finish on their connections. */
+function retire({ pool, connections }: RoutedPool): void {
+  pool.stop();
+  connections.closeIdle();
+}

