@@ -1,19 +1,31 @@
 import { defineConfig } from "vitest/config";
 
 const seconds = 1_000;
+const slow = { testTimeout: 60 * seconds, hookTimeout: 60 * seconds };
 
 export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["shared/**/*.test.ts", "services/**/*.test.ts", "infra/**/*.test.ts"] } },
       { test: { name: "repo", include: ["test/repo/**/*.test.ts"] } },
-      { test: { name: "contract", include: ["test/contract/**/*.test.ts"], testTimeout: 30 * seconds } },
+      { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...slow } },
       {
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          testTimeout: 60 * seconds,
-          hookTimeout: 60 * seconds,
+          exclude: ["test/integration/stack*.test.ts"],
+          ...slow,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // A whole stack is 18 processes: it has the machine to itself, or its checks would time out.
+        test: {
+          name: "stack",
+          include: ["test/integration/stack*.test.ts"],
+          fileParallelism: false,
+          ...slow,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

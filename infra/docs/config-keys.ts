@@ -80,7 +80,7 @@ const metaOf = (schema: Schema) => layersOf(schema).map((layer) => z.globalRegis
 const titleOf = (schema: Schema) => metaOf(schema).find((meta) => meta?.title !== undefined)?.title;
 
 /** The outermost description: what the key means here. */
-export function meaningOf(schema: Schema): string {
+function meaningOf(schema: Schema): string {
   return metaOf(schema).find((meta) => meta?.description !== undefined)?.description ?? "";
 }
 
@@ -99,11 +99,11 @@ function fallbackOf(schema: Schema): string {
   return "required";
 }
 
-/** A value in the flow style of YAML. */
+/** A value in the flow style of YAML; texts are plain words. */
 function flow(value: unknown): string {
+  if (typeof value === "string") return value;
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return String(value as string | number | boolean);
-  return `{${Object.entries(value)
-    .map(([key, inner]) => ` ${key}: ${flow(inner)}`)
-    .join(",")} }`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const pairs = Object.entries(value).map(([key, inner]) => `${key}: ${flow(inner)}`);
+  return `{ ${pairs.join(", ")} }`;
 }

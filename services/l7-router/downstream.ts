@@ -16,6 +16,8 @@ export interface StreamLimits {
   readonly blockedMs: number;
 }
 
+const framingHeader = /^(?:content-length|transfer-encoding)$/i;
+
 /** The client's side of one request: its head and body, and the way back. */
 export class Downstream {
   readonly head: RawHead;
@@ -32,7 +34,9 @@ export class Downstream {
   readonly closed: Promise<void>;
   readonly #response: ServerResponse;
   readonly #aborter = new AbortController();
+  readonly #hasBody: boolean;
   #upgraded = false;
+  #isLast = false;
 
   constructor(
     message: IncomingMessage,
@@ -47,6 +51,8 @@ export class Downstream {
       headers: message.rawHeaders,
     };
     this.message = message;
+    // Said by the head: the parser calls a message complete only after it has told of it.
+    this.#hasBody = message.rawHeaders.some((name, i) => i % 2 === 0 && framingHeader.test(name));
     this.socket = socket;
     this.peer = ends.peer;
     this.local = ends.local;
@@ -65,6 +71,16 @@ export class Downstream {
   /** Ends the request from outside: nobody waits for the answer, or none can be given. */
   abort(error: TrafficError): void {
     this.#aborter.abort(error);
+  }
+
+  /** Every byte of the request has come. */
+  get isWhole(): boolean {
+    return this.message.complete || !this.#hasBody;
+  }
+
+  /** The connection ends after this answer: what is pipelined behind it must not be served. */
+  get isLast(): boolean {
+    return this.#isLast || !this.#response.shouldKeepAlive;
   }
 
   get headSent(): boolean {
@@ -126,7 +142,8 @@ export class Downstream {
   #writeHead(status: number, statusText: string, headers: HeaderList, close: boolean): void {
     const response = this.#response;
     const lines = close ? [...headers, "Connection", "close"] : [...headers];
-    if (close && !this.message.complete) endLingering(this.socket);
+    this.#isLast = close;
+    if (close && !this.isWhole) endLingering(this.socket);
     if (this.head.version === "1.0") response.useChunkedEncodingByDefault = false; // even if it says TE: chunked
     try {
       response.writeHead(status, /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : "", lines);

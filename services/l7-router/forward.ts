@@ -66,7 +66,7 @@ export async function forward(downstream: Downstream, site: Site, last: boolean)
     const forwarded = identify(head, downstream, site);
     passage.requestId = forwarded.requestId;
     passage.client = forwarded.client;
-    close ||= head.upgrade;
+    close ||= head.asksToUpgrade;
 
     const own = ownAnswerOf(head);
     if (own) {
@@ -77,7 +77,7 @@ export async function forward(downstream: Downstream, site: Site, last: boolean)
         answerOwn(own, downstream, {
           unhealthy: site.unhealthy(),
           own: lines,
-          close: close || !downstream.message.complete,
+          close: close || !downstream.isWhole,
         }),
       );
       return;
@@ -212,7 +212,7 @@ async function giveBack(ride: Ride, result: TryResult): Promise<void> {
   }
   passage.status = answer.status;
   const headers = incomingHeaders(answer.headers, own, answer.status);
-  const close = ride.close || !downstream.message.complete; // the rest of a body may never come
+  const close = ride.close || !downstream.isWhole; // the rest of a body may never come
   const isEvents = valueOf(answer.headers, "content-type")?.startsWith("text/event-stream") ?? false;
   const limits = {
     clock: site.host.clock,
@@ -228,7 +228,7 @@ async function giveBack(ride: Ride, result: TryResult): Promise<void> {
     throw error;
   }
   // Answered before the request was whole: the server waits for the rest, which nobody will send.
-  if (!downstream.message.complete)
+  if (!downstream.isWhole)
     exchange.cancel(new TrafficError("CLIENT_GONE", "answered early", { origin: "downstream" }));
 }
 
@@ -237,7 +237,7 @@ function refuse(downstream: Downstream, passage: Passage, refused: Refusal, clos
   passage.reason = refused.reason;
   passage.isOwnReply = true;
   const own = passage.requestId === "" ? [] : ["X-Request-Id", passage.requestId];
-  reply(downstream, refused, own, close || !downstream.message.complete);
+  reply(downstream, refused, own, close || !downstream.isWhole);
 }
 
 /** Something went wrong: answers if nothing was, and never ends a half answer cleanly. */

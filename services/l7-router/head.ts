@@ -36,6 +36,8 @@ export interface RequestHead extends Routable {
   readonly expectsContinue: boolean;
   /** Asks for a WebSocket. */
   readonly upgrade: boolean;
+  /** Asks for any protocol: node:http's parser loses what is pipelined behind such a request, so it is the last one. */
+  readonly asksToUpgrade: boolean;
 }
 
 export type HeadResult =
@@ -75,6 +77,7 @@ export function readHead(raw: RawHead, limits: { readonly targetBytes: number })
       framing,
       expectsContinue: raw.version === "1.1" && tokensOf(headers, "expect").includes("100-continue"),
       upgrade: asksForWebSocket(raw),
+      asksToUpgrade: tokensOf(headers, "connection").includes("upgrade"),
       headerValues: (name) => valuesOf(headers, name),
     },
   };

@@ -31,7 +31,7 @@ function disruption(before: readonly string[], after: readonly string[], changed
 }
 
 describe("Maglev", () => {
-  // Table 1 and figure 3 of the paper: 3 backends, 7 slots, before and after B1 is removed.
+  // Table 1 of the paper: 3 backends, 7 slots, before and after B1 is removed.
   const paper = { b0: { offset: 3, skip: 4 }, b1: { offset: 0, skip: 2 }, b2: { offset: 3, skip: 1 } };
   it("fills the table of the paper's example", () => {
     expect([...fillTable(7, [paper.b0, paper.b1, paper.b2], ones(3))]).toEqual([1, 0, 1, 0, 2, 2, 0]);

@@ -2,7 +2,7 @@ import type { Candidate } from "./picker.ts";
 
 /** Smooth weighted round robin: at every turn each takes its weight, the richest is chosen and pays the sum of all.
  * Over one cycle (the sum of weights, in turns) each is chosen exactly as often as its weight says, as evenly as can be.
- * @see nginx, ngx_http_upstream_round_robin.c, commit 52327e0627f49dbda1e8db695e63a4b0af4448b1 */
+ * @see nginx, ngx_http_upstream_round_robin.c, "smooth weighted round-robin balancing" */
 export class SmoothWeights {
   #candidates: readonly Candidate[] = [];
   /** What nginx calls current weight: negative for those who are ahead of their share. */

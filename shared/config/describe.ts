@@ -71,11 +71,10 @@ export function choicesOf(schema: Schema): readonly string[] | undefined {
 
 /** What a value must be, to be read after "expected": "a whole number 1..1000". */
 export function describeSchema(schema: Schema): string {
-  const own = layersOf(schema)
+  const checks = layersOf(schema)
     .toReversed() // a value must first be right as it is written
-    .flatMap((layer) => checksOf(layer))
-    .map(describeCheck)
-    .find((phrase) => phrase !== undefined);
+    .flatMap((layer) => checksOf(layer));
+  const own = firstPhrase(checks, messageOfCheck) ?? firstPhrase(checks, describeCheck);
   const core = coreOf(schema);
   const def = core._zod.def;
   switch (def.type) {
@@ -102,6 +101,10 @@ export function describeSchema(schema: Schema): string {
   }
 }
 
+function firstPhrase(checks: readonly Check[], phraseOf: (check: Check) => string | undefined): string | undefined {
+  return checks.map(phraseOf).find((phrase) => phrase !== undefined);
+}
+
 function describeChoices(schema: Schema): string {
   const def = coreOf(schema)._zod.def;
   if (def.type === "literal") return def.values.map((value) => JSON.stringify(value)).join(" or ");
@@ -121,7 +124,9 @@ export function checksOf(schema: Schema): readonly Check[] {
 export function describeCheck(check: Check): string | undefined {
   const message = messageOfCheck(check);
   if (message !== undefined) return message;
-  if (check.check === "min_length" && check.minimum === 1) return "a text that is not empty";
+  if (check.check === "min_length")
+    return check.minimum === 1 ? "a text that is not empty" : `a text of at least ${check.minimum} characters`;
+  if (check.check === "max_length") return `a text of at most ${check.maximum} characters`;
   if (check.check !== "string_format") return undefined;
   if (check.format === "starts_with")
     return `a text that begins with "${(check as z.core.$ZodCheckStartsWithDef).prefix}"`;

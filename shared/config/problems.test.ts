@@ -186,6 +186,11 @@ describe("places that other schemas have", () => {
       ],
     },
     {
+      name: "a text that is too long",
+      text: `listen: ["127.0.0.1:53"]\nregions: {}\n${rest}\nidentity: {version: ${"x".repeat(256)}}`,
+      says: [`4:21 identity.version: expected a text of at most 255 characters, got "${"x".repeat(60)}…"`],
+    },
+    {
       name: "one of two forms, with a fault inside",
       text: `listen: ["127.0.0.1:53"]\nregions: {a: {location: [1, 1]}}\n${rest}\nsteering: {default: [a, 5]}`,
       says: ["4:25 steering.default[1]: expected a text, got 5 (put it in quotes)"],

@@ -85,7 +85,13 @@ function findingsOf(root: Schema, value: unknown, issue: Issue): Finding[] {
       if (!isPhrase(schema, issue.message)) return [{ at: path, of: "value", path, message: issue.message }];
       return [unexpected(schema, path, valueAt(value, path), issue.message)];
     case "invalid_format":
-      return [unexpected(schema, path, valueAt(value, path), phraseOfFormat(schema, issue.format))];
+      return [unexpected(schema, path, valueAt(value, path), phraseOf(schema, issue.format))];
+    case "too_small":
+    case "too_big": {
+      const check = issue.code === "too_big" ? "max_length" : "min_length";
+      const phrase = issue.origin === "string" ? phraseOf(schema, check) : undefined;
+      return [unexpected(schema, path, valueAt(value, path), phrase)];
+    }
     default:
       return [unexpected(schema, path, valueAt(value, path))];
   }
@@ -126,11 +132,12 @@ function isPhrase(schema: Schema | undefined, message: string): boolean {
   return layersOf(schema).some((layer) => checksOf(layer).some((check) => messageOfCheck(check) === message));
 }
 
-function phraseOfFormat(schema: Schema | undefined, format: string): string | undefined {
+/** What the check of this format, or of this kind, wants. */
+function phraseOf(schema: Schema | undefined, name: string): string | undefined {
   if (!schema) return undefined;
   const check = layersOf(schema)
     .flatMap((layer) => checksOf(layer))
-    .find((candidate) => candidate.check === "string_format" && candidate.format === format);
+    .find((candidate) => candidate.check === name || ("format" in candidate && candidate.format === name));
   return check && describeCheck(check);
 }
 

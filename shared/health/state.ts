@@ -36,8 +36,10 @@ export interface HealthState {
 }
 
 // A change to down always acts at once, so the bound on changes is kept by the way up: between two ways up lies a minute
-// at least, which lets two changes a minute reach traffic. One fall and return is no flap and is never held.
+// at least, which lets two changes a minute reach traffic. Two falls in a minute are an operator's drill as likely as a
+// flapping server: they are not held yet.
 const calmMs = 60_000; // up for so long: earlier flaps are forgotten
+const flapsForgiven = 1;
 const firstHoldMs = 60_000; // from the last way up to the next
 const holdMsMax = 300_000; // a server that is really back is not left out for longer
 
@@ -95,7 +97,8 @@ function goDown(state: HealthState, failure: Observation): HealthState {
   if (calm) return { ...down, flaps: 0, heldUntilMs: 0 };
   if (failure.definitive) return down; // Announced: a restart is no flap.
   const flaps = state.flaps + 1;
-  const holdMs = Math.min(firstHoldMs * 2 ** (flaps - 1), holdMsMax);
+  if (flaps <= flapsForgiven) return { ...down, flaps };
+  const holdMs = Math.min(firstHoldMs * 2 ** (flaps - flapsForgiven - 1), holdMsMax);
   return { ...down, flaps, heldUntilMs: state.sinceMs + holdMs };
 }
 

@@ -1,4 +1,4 @@
-import { nameServerOctet, originHost, servicesOf } from "#shared/config/schema/topology.ts";
+import { originHost, servicesOf } from "#shared/config/schema/topology.ts";
 import type { OriginService, RegionTopology, ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
 
 export const dnsPort = 5300;
@@ -54,7 +54,7 @@ export function serversOf(topology: Topology, zone: Zone): readonly Server[] {
 }
 
 export function nameServerHosts(topology: Topology): readonly string[] {
-  return Array.from({ length: topology.nameServers }, (_, i) => `127.${nameServerOctet}.0.${i + 1}`);
+  return Array.from({ length: topology.nameServers }, (_, i) => `127.${topology.nameServerNumber}.0.${i + 1}`);
 }
 
 export function routerHosts(region: Region): readonly string[] {

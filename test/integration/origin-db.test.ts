@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { systemClock } from "#shared/core/clock.ts";
 import { makeFilms } from "#origin/catalog.ts";
 import { array, bulk, emptyArray, errorReply, integer, nullBulk, ok } from "#origin/resp2.ts";
 import { connectReplica, socketAddress, startOrigin, startRelay } from "#test/support/origin.ts";
@@ -127,6 +128,7 @@ describe("the catalogue of an api server", () => {
       await startOrigin(
         servers,
         relays.map((relay) => relay.address),
+        { clock: { nowMs: () => 0, after: systemClock.after } }, // A forwarder that rests does so for ever.
       ),
     );
     const ask = (path = "/api/catalog/7") => get(api.url("api-1", path));

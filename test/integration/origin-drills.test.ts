@@ -48,7 +48,8 @@ describe("a stopped server", () => {
     await origin.post("/servers/web-1/stop");
     await using thief = await startOrigin([{ name: "thief", service: "web", address }]);
     const answer = await origin.post("/servers/web-1/heal");
-    expect(answer.status).toBe(500); // the admin API of a node makes 400 of it
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain(`cannot listen on ${address}`);
     expect((await origin.get("/servers/web-1")).body).toMatchObject({ state: "stopped" });
     expect(await status(thief.url("thief", "/health"))).toBe(200);
   });

@@ -68,7 +68,7 @@ describe("HTTP servers", () => {
       method: "POST",
       body: { bytes: 100_000 },
     });
-    const streamed = await json(url, { method: "POST", body: chunks, duplex: "half" } as RequestInit);
+    const streamed = await json(url, { method: "POST", body: chunks, duplex: "half" });
     expect(streamed.body["body"]).toEqual({ bytes: 5 });
   });
 

@@ -60,7 +60,12 @@ async function seenBy(
 describe("bringing it up", () => {
   it("says what listens where, and the way of a client of each country through four tiers", () => {
     const output = stack.output();
-    for (const listener of ["127.153.0.1:5300", "127.111.0.1:8080", "127.112.0.2:8080", "127.111.1.1:7001"])
+    for (const listener of [
+      "127.153.0.1:5300",
+      "127.111.0.1:8080",
+      "127.112.0.2:8080",
+      "127.111.1.1  web 7001, api 7002",
+    ])
       expect(output).toContain(listener);
     expect(output).toMatch(/client 127\.49\.0\.7 \(DE\) → ns\d www\.stream\.test → eu-west 127\.111\.0\.\d/);
     expect(output).toMatch(/client 127\.1\.0\.7 \(US\) → ns\d www\.stream\.test → us-east 127\.112\.0\.\d/);

@@ -4,8 +4,10 @@ import { originSchema } from "#shared/config/schema/origin.ts";
 import { validate } from "#shared/config/load.ts";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import type { SocketAddress } from "#shared/core/cidr.ts";
+import { UsageError } from "#shared/core/error.ts";
 import { dial } from "#shared/net/dial.ts";
 import { listenTcp } from "#shared/net/listen.ts";
+import type { Host } from "#shared/server/service.ts";
 import { OriginService } from "#origin/service.ts";
 import { ReplyParser, encodeCommand } from "#origin/resp2.ts";
 import type { Reply } from "#origin/resp2.ts";
@@ -25,10 +27,16 @@ export function originConfig(servers: readonly ServerEntry[], replicas: readonly
 }
 
 /** The servers of a zone on free ports, and their admin API without a listener. */
-export async function startOrigin(servers: readonly ServerEntry[], replicas: readonly string[] = []) {
-  const host = testHost();
+export async function startOrigin(
+  servers: readonly ServerEntry[],
+  replicas: readonly string[] = [],
+  overrides: Partial<Host> = {},
+) {
+  const host = testHost(overrides);
   const service = await OriginService.start(originConfig(servers, replicas), host);
   const app = new Hono();
+  // As the admin API of every node does.
+  app.onError((error, c) => c.json({ error: error.message }, error instanceof UsageError ? 400 : 500));
   service.extendAdmin(app);
   const find = (name: string) => {
     const server = service.servers.find((one) => one.config.name === name);

@@ -101,3 +101,29 @@ export function endpointAt(pool: Pool, index: number): Endpoint {
   if (!endpoint) throw new Error(`the pool has no endpoint ${index}`);
   return endpoint;
 }
+
+/** Endpoints 10.0.0.1:80, 10.0.0.2:80 ..., each with the extra keys given. */
+export function endpointsOf(...extras: Record<string, unknown>[]): Record<string, unknown>[] {
+  return extras.map((extra, i) => ({ address: addressOf(i + 1), ...extra }));
+}
+
+/** @param number 1 for the first of `endpointsOf` */
+export function addressOf(number: number): string {
+  return `10.0.0.${number}:80`;
+}
+
+/** How often each was chosen, and why: `"10.0.0.1:80 OK": 5`. */
+export function pickMany(pool: Pool, times: number, tried: readonly Endpoint[] = []): Record<string, number> {
+  const picks: Record<string, number> = {};
+  for (let i = 0; i < times; i++) {
+    const { endpoint, reason } = pool.choose({ hash: i, tried });
+    const key = `${endpoint?.id ?? "nobody"} ${reason}`;
+    picks[key] = (picks[key] ?? 0) + 1;
+  }
+  return picks;
+}
+
+/** Who is chosen, one after the other. */
+export function nextOf(pool: Pool, times: number): (string | undefined)[] {
+  return Array.from({ length: times }, () => pool.choose({ hash: 0, tried: [] }).endpoint?.id);
+}

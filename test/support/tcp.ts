@@ -74,6 +74,11 @@ export async function connect(address: string, localAddress = "127.0.0.1"): Prom
   return socket.on("error", () => {});
 }
 
+/** Under which a forwarder knows the connection of this client; ask while it is open. */
+export function nameOf(client: net.Socket): string {
+  return formatSocketAddress(client.localAddress ?? "", client.localPort ?? 0);
+}
+
 /** @returns the code of the error with which a connect fails; "" if it does not */
 export function refusal(address: string): Promise<string> {
   return new Promise((resolve) => {

@@ -2,6 +2,7 @@ import { loadConfig } from "#shared/config/load.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import { applyScale, nodesOf } from "#shared/topology/topology.ts";
+import { compileServices, isCompiled } from "../stack/compile-cache.ts";
 import { describeExit, endAll } from "../stack/spawn.ts";
 import type { StackProcess } from "../stack/spawn.ts";
 import { claimRun, launcherLives, livingNodes, readRun, removeRun, stateDir, writeRun } from "../stack/state.ts";
@@ -68,11 +69,16 @@ async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Pro
     hurried = true;
     for (const one of running) one.signal("SIGKILL");
   });
+  const tiers = tiersOf(nodesOf(stack.topology));
+  const spawning = { stateDir: dir, arguments: argumentsOf(stack) };
+  if (!isCompiled(dir)) {
+    await compileServices(tiers, spawning, stop.signal);
+    print(`first start: compiled the services in ${formatTook(performance.now() - startedMs)}\n`);
+  }
   const processes = await bringUp(
-    tiersOf(nodesOf(stack.topology)),
+    tiers,
     {
-      stateDir: dir,
-      arguments: argumentsOf(stack),
+      ...spawning,
       signal: stop.signal,
       onStarted: (started) => {
         running = started;

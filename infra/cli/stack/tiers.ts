@@ -1,3 +1,5 @@
+import { UsageError } from "#shared/core/error.ts";
+import { listenTcp } from "#shared/net/listen.ts";
 import { formatTook } from "../text.ts";
 import { endAll, startNode } from "./spawn.ts";
 import type { NodeToStart, SpawnOptions, StackProcess } from "./spawn.ts";
@@ -31,13 +33,15 @@ export interface BringUpOptions extends SpawnOptions {
 }
 
 /** Starts tier after tier, each once the one before is ready. Where one fails, everything is ended again.
- * @throws {StartError} naming the process */
+ * @throws {StartError} naming the process
+ * @throws {UsageError} naming address and port, if an admin port is taken */
 export async function bringUp(
   tiers: readonly Tier[],
   options: BringUpOptions,
   progress: Progress,
 ): Promise<StackProcess[]> {
   const processes: StackProcess[] = [];
+  await refuseTakenPorts(tiers.flatMap((tier) => tier.nodes));
   try {
     for (const tier of tiers) {
       if (options.signal.aborted) break;
@@ -57,6 +61,17 @@ export async function bringUp(
     progress.end();
     await endAll(processes, endLimitMs);
     throw error;
+  }
+}
+
+/** Another stack at these addresses would answer that it is ready, in place of ours that could not bind. */
+async function refuseTakenPorts(nodes: readonly NodeToStart[]): Promise<void> {
+  for (const { name, admin } of nodes) {
+    try {
+      await using _ = await listenTcp({ address: admin, onConnection: (socket) => socket.destroy() });
+    } catch (error) {
+      throw error instanceof UsageError ? new UsageError(`${name}: ${error.message}`) : error;
+    }
   }
 }
 

@@ -19,25 +19,26 @@ export function whereTable(nodes: readonly TopologyNode[]): string {
   );
 }
 
-/** "web 127.11.1.10-13:9000, api 127.11.1.100-102:9000"; on the node's own address only ports: "web 7001, api 7002". */
+/** "127.53.0.1:5300 udp+tcp", "127.11.1.1  web 7001, api 7002", "127.11.1.x:9000  web 10-13, api 100-102" */
 export function listensText(node: TopologyNode): string {
   const listens = node.listens.flatMap((listen) => {
     const address = parseSocketAddress(listen.address);
     return address ? [{ ...listen, ...address, kind: listen.what.replace(/-\d+$/, "") }] : [];
   });
-  const own = listens.every(({ host }) => host === node.address);
-  if (own && listens.length === 1 && listens[0]) return `${listens[0].address} ${listens[0].protocol}`;
-  if (own) return `${node.address}  ${listens.map(({ kind, port }) => `${kind} ${port}`).join(", ")}`;
-  return [...Map.groupBy(listens, ({ kind, port }) => `${kind}:${port}`).values()]
-    .map((group) => `${group[0]?.kind} ${rangeText(group.map(({ host }) => host))}:${group[0]?.port}`)
-    .join(", ");
+  const [first] = listens;
+  if (!first) return "";
+  if (listens.length === 1) return `${first.address} ${first.protocol}`;
+  if (listens.every(({ host }) => host === first.host))
+    return `${first.host}  ${listens.map(({ kind, port }) => `${kind} ${port}`).join(", ")}`;
+  const groups = [...Map.groupBy(listens, ({ kind }) => kind)];
+  const ranges = groups.map(([kind, group]) => `${kind} ${rangeText(group.map(({ host }) => host))}`);
+  return `${first.host.slice(0, first.host.lastIndexOf("."))}.x:${first.port}  ${ranges.join(", ")}`;
 }
 
-/** Addresses one after the other in the last octet: "127.11.1.10-13". */
+/** The last octets of addresses one after the other: "10-13". */
 function rangeText(hosts: readonly string[]): string {
-  const first = hosts[0] ?? "";
-  const last = hosts.at(-1) ?? "";
-  return hosts.length === 1 ? first : `${first}-${last.slice(last.lastIndexOf(".") + 1)}`;
+  const octets = hosts.map((host) => host.slice(host.lastIndexOf(".") + 1));
+  return octets.length === 1 ? (octets[0] ?? "") : `${octets[0]}-${octets.at(-1)}`;
 }
 
 /** Commands that work on this stack. */

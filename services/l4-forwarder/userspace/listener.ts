@@ -117,8 +117,9 @@ export class ForwardListener {
 
   async #close(tcp: TcpListener): Promise<void> {
     this.#tcp = undefined;
-    this.#tell("listener_closed", this.reason);
+    const { reason } = this;
     await tcp.close();
+    this.#tell("listener_closed", reason);
   }
 
   /** @returns whether it is open now; if not, another try follows */

@@ -8,17 +8,19 @@ interface ParseError {
   readonly reason?: string;
   /** The bytes of the read in which the error lies; the head may have begun before them. */
   readonly rawPacket?: Buffer;
+  /** Of the packet, up to the error. */
+  readonly bytesParsed?: number;
 }
 
 /** The answer to bytes that are no request; undefined if the connection is over and nobody would read one. */
 export function refusalOfClientError(error: unknown): Refusal | undefined {
   const code = codeOf(error);
-  const { reason = "", rawPacket } = error as ParseError;
+  const { reason = "", rawPacket, bytesParsed = 0 } = error as ParseError;
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refusal(408, "TIMEOUT", "the head came too slowly");
   if (!code.startsWith("HPE_") || code === "HPE_INVALID_EOF_STATE") return undefined;
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
-      return isInTarget(rawPacket)
+      return isInTarget(rawPacket, bytesParsed)
         ? refusal(414, "TARGET_TOO_LONG", "the target is too long")
         : refusal(431, "HEADERS_TOO_LARGE", "the head is too large");
     case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
@@ -30,7 +32,7 @@ export function refusalOfClientError(error: unknown): Refusal | undefined {
         ? refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only")
         : refusal(400, "BAD_REQUEST", reason);
     case "HPE_INVALID_METHOD":
-      return beginsWithToken(rawPacket)
+      return beginsWithToken(rawPacket, bytesParsed)
         ? refusal(501, "METHOD_REFUSED", "an unknown method")
         : refusal(400, "BAD_REQUEST", "not a method");
     case "HPE_INVALID_TRANSFER_ENCODING":
@@ -45,14 +47,15 @@ export function refusalOfClientError(error: unknown): Refusal | undefined {
 
 /** The overflow came before the end of a request line. A target so long that it came in several reads begins elsewhere;
  * it is then taken for a header, which is refused as well. */
-function isInTarget(packet: Buffer | undefined): boolean {
-  if (!packet) return false;
-  const start = packet.subarray(0, 16).toString("latin1");
-  return /^[A-Z]+ /.test(start) && !packet.includes("\r\n");
+function isInTarget(packet: Buffer | undefined, bytesParsed: number): boolean {
+  if (!packet || !/^[A-Z]+ /.test(packet.subarray(0, 16).toString("latin1"))) return false;
+  const lineEnd = packet.indexOf("\r\n");
+  return lineEnd < 0 || lineEnd >= bytesParsed;
 }
 
 /** A request line with a method of valid characters (RFC 9110 §9.1) that the parser does not know. */
-function beginsWithToken(packet: Buffer | undefined): boolean {
-  const start = packet?.subarray(0, 64).toString("latin1") ?? "";
-  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [/*h]/.test(start);
+function beginsWithToken(packet: Buffer | undefined, bytesParsed: number): boolean {
+  if (!packet) return false;
+  const lineStart = packet.lastIndexOf("\n", bytesParsed) + 1; // other requests may come before it
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [/*h]/.test(packet.subarray(lineStart, lineStart + 64).toString("latin1"));
 }

@@ -132,6 +132,7 @@ export class PlainListener {
       const downstream = new Downstream(message, respond(), stream, connection);
       connection.current = downstream;
       await this.#options.serve(downstream, turns.isLast);
+      if (downstream.isLast) turns.close();
       await downstream.closed;
       connection.current = undefined;
     };
@@ -156,6 +157,7 @@ export class PlainListener {
       return current.abort(new RefusedError(refused));
     }
     const answer = async () => {
+      if (!socket.writable) return;
       turns.close();
       this.#options.onRefused(refused);
       socket.write(rawReply(refused, STATUS_CODES[refused.status] ?? ""), "latin1");

@@ -19,6 +19,7 @@ export class HttpKind implements TcpKind {
   readonly #http: Server;
   /** Those under HTTP; an upgraded one is its page's. */
   readonly #connections = new Map<Socket, Connection & { unanswered: number }>();
+  #finishing = false;
 
   constructor(context: ServerContext, pages: Pages) {
     this.#context = context;
@@ -48,6 +49,7 @@ export class HttpKind implements TcpKind {
   }
 
   finish(): void {
+    this.#finishing = true;
     this.#pages.finish?.();
     for (const connection of this.#connections.values())
       if (connection.unanswered === 0) connection.socket.destroySoon();
@@ -69,7 +71,10 @@ export class HttpKind implements TcpKind {
       socket.resetAndDestroy();
       return;
     }
-    response.once("close", () => connection.unanswered--);
+    response.once("close", () => {
+      connection.unanswered--;
+      if (this.#finishing && connection.unanswered === 0) socket.destroySoon();
+    });
     try {
       await this.#answer(request, response, connection);
     } catch (error) {

@@ -149,8 +149,9 @@ export const geodnsSchema = z
         id: z
           .string()
           .regex(/^[ -~]{1,128}$/, "1..128 printable characters")
-          .optional(),
-        version: z.string().max(255).optional(),
+          .optional()
+          .describe("answer to id.server, and NSID"),
+        version: z.string().max(255).optional().describe("answer to version.bind"),
       })
       .default({})
       .describe("CH TXT id.server and version.bind; REFUSED without; id is the NSID too"),

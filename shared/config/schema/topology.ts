@@ -23,8 +23,6 @@ export const protocolOf = {
   db: "tcp",
 } as const satisfies Record<OriginService, "http" | "tcp" | "udp">;
 
-/** Name servers stand in 127.53.0.0/24, whatever the regions are. */
-export const nameServerOctet = 53;
 /** Hosts of a zone, last octet: forwarders from 1, its origin 9, servers from 10. */
 export const originHost = 9;
 export const serverHostMin = 10;
@@ -84,7 +82,13 @@ export const topologySchema = z
       .string()
       .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "a domain name in small letters, without the last dot")
       .describe("the DNS zone that the name servers answer for; www in it is the site"),
-    nameServers: z.int().min(1).max(6).default(2).describe("127.53.0.1 up; 127.53.0.7 may be a test client"),
+    nameServers: z
+      .int()
+      .min(1)
+      .max(6)
+      .default(2)
+      .describe("how many; 127.53.0.1 up, as 127.53.0.7 may be a test client"),
+    nameServerNumber: z.int().min(2).max(254).default(53).describe("second octet of their addresses"),
     dns: z
       .strictObject({
         ttl: durationSchema.prefault("10s").describe("of the site's addresses"),
@@ -169,13 +173,13 @@ function clashesOf(topology: Topology): Clash[] {
   ];
 }
 
-function* regionClashes({ regions, testClients }: Topology): Iterable<Clash> {
+function* regionClashes({ regions, testClients, nameServerNumber }: Topology): Iterable<Clash> {
   const seen = new Map<number, string>();
   for (const [name, { number, zones }] of Object.entries(regions)) {
     const path = ["regions", name, "number"];
     const other = seen.get(number);
     const country = Object.keys(testClients).find((key) => testClients[key] === number);
-    if (number === nameServerOctet) yield { path, message: `${number} is the number of the name servers` };
+    if (number === nameServerNumber) yield { path, message: `${number} is the number of the name servers` };
     else if (other !== undefined) yield { path, message: `${number} is the number of ${other} already` };
     else if (country !== undefined)
       yield { path, message: `${number} is the calling code of the test clients of ${country}` };

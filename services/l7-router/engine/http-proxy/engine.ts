@@ -2,17 +2,18 @@ import { EventEmitter } from "node:events";
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
-import httpProxy from "http-proxy";
+import type httpProxy from "http-proxy";
 import { TrafficError, codeOf, messageOf } from "#shared/core/error.ts";
 import { tokensOf, valuesOf } from "#l7-router/headers.ts";
 import type { UpstreamConnection } from "#l7-router/upstream/connection.ts";
 import type { Engine, Exchange, UpstreamAnswer, UpstreamEvents, UpstreamRequest, UpstreamUpgrade } from "../engine.ts";
 import { createAgent } from "./agent.ts";
+import { createProxyServer } from "./load.ts";
 
 /** http-proxy 1.18.1 sends the request; connection, head, framing and the answer are ours (see agent.ts), because as
  * shipped it forwards hop-by-hop headers, sends chunked bodies of DELETE and OPTIONS unframed, and hides a cut answer. */
 export function createHttpProxyEngine(): Engine {
-  const proxy = httpProxy.createProxyServer({});
+  const proxy = createProxyServer({});
   return {
     name: "http-proxy",
     exchange: (connection, request, events) => new HttpProxyExchange(proxy, connection, request, events),
@@ -121,6 +122,7 @@ class HttpProxyExchange implements Exchange {
 
   #failed(error: unknown): void {
     if (this.#cancelled) return this.#reject(this.#cancelled);
+    if (this.#response?.complete) return; // Only what came behind the answer was wrong: the connection is ended for it.
     if (codeOf(error).startsWith("HPE_")) return this.cancel(invalid(messageOf(error)));
     const silent = this.#connection.socket.bytesRead === this.#bytesBefore;
     this.#reject(

@@ -1,0 +1,428 @@
+import { describe, expect, it } from "vitest";
+import type { EngineName } from "#l7-router/engine/registry.ts";
+import type { SeenRequest } from "#test/support/scripted-backend.ts";
+import { Rig, head } from "./rig.ts";
+
+const answering = (bytes: string) => ({ onRequest: ({ socket }: SeenRequest) => void socket.write(bytes, "latin1") });
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/** Framing, headers and order of what goes through. */
+export function describeMessages(engine: EngineName): void {
+  describe("requests", () => {
+    for (const method of ["DELETE", "OPTIONS", "GET", "POST", "PUT", "PATCH"]) {
+      it(`a chunked ${method} stays chunked, and its body is no second request`, async () => {
+        await using rig = await Rig.start({ engine });
+        const client = await rig.client();
+        const body = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+        const size = body.length.toString(16);
+        client.send(`${head(`${method} /a HTTP/1.1`, "Transfer-Encoding: chunked")}${size}\r\n${body}\r\n0\r\n\r\n`);
+        expect((await client.answer()).status).toBe(200);
+        expect(rig.backend.requests.map(({ line }) => line)).toEqual([`${method} /a HTTP/1.1`]);
+        const [request] = rig.backend.requests;
+        expect(request?.values("transfer-encoding")).toEqual(["chunked"]);
+        expect(request?.values("content-length")).toEqual([]);
+        expect(request?.body).toBe(body);
+      });
+
+      it(`a ${method} with a Content-Length keeps it`, async () => {
+        await using rig = await Rig.start({ engine });
+        const client = await rig.client();
+        client.send(`${head(`${method} / HTTP/1.1`, "Content-Length: 5")}hello`);
+        await client.answer();
+        expect(rig.backend.requests.map(({ body }) => body)).toEqual(["hello"]);
+        expect(rig.backend.requests[0]?.values("content-length")).toEqual(["5"]);
+        expect(rig.backend.requests[0]?.values("transfer-encoding")).toEqual([]);
+      });
+    }
+
+    it("a POST without a body says so, a GET says nothing", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1") + head("GET / HTTP/1.1"));
+      await client.answer();
+      await client.answer();
+      expect(rig.backend.requests.map((request) => request.values("content-length"))).toEqual([["0"], []]);
+    });
+
+    it("trailers go on, forbidden ones do not; chunk extensions are dropped", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Transfer-Encoding: chunked"));
+      client.send("2;x=y\r\nab\r\n0\r\nX-Sum: 1\r\nHost: evil\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n");
+      await client.answer();
+      expect(rig.backend.requests[0]?.trailers).toEqual(["X-Sum: 1"]);
+      expect(rig.backend.requests[0]?.body).toBe("ab");
+    });
+
+    it("the target is forwarded in its normalised form, with // and ; and the query as they are", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET //a/./b/%2e%2e//c;x=%41%20?q=/../%zz HTTP/1.1"));
+      await client.answer();
+      expect(rig.backend.requests[0]?.line).toBe("GET //a//c;x=A%20?q=/../%zz HTTP/1.1");
+    });
+
+    it("an absolute target becomes a path, and its authority wins over Host", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET http://other.test:81?x HTTP/1.1"));
+      await client.answer();
+      expect(rig.backend.requests[0]?.line).toBe("GET /?x HTTP/1.1");
+      expect(rig.backend.requests[0]?.values("host")).toEqual(["other.test:81"]);
+    });
+
+    it("repeated lines stay apart, in order, with their case and bytes", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1", "X-A: 1", "x-a: 2", "Cookie: a=1", "Cookie: b=2", "X-Latin: \xe9"));
+      await client.answer();
+      const seen = rig.backend.requests[0]?.headers.map(([name, value]) => `${name}: ${value}`) ?? [];
+      expect(seen.slice(1, 6)).toEqual(["X-A: 1", "x-a: 2", "Cookie: a=1", "Cookie: b=2", "X-Latin: \xe9"]);
+    });
+
+    it("hop-by-hop and Connection-listed headers are stripped, but never what the router adds", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      const listed = "Connection: X-Secret, host, x-forwarded-for, via, x-request-id, content-length";
+      client.send(head("GET / HTTP/1.1", listed, "X-Secret: 1", "Keep-Alive: 5", "Proxy-Connection: x", "TE: gzip", "Upgrade: h2c"));
+      await client.answer();
+      const [request] = rig.backend.requests;
+      for (const name of ["connection", "x-secret", "keep-alive", "proxy-connection", "te", "upgrade"])
+        expect(request?.values(name), name).toEqual([]);
+      expect(request?.values("host")).toEqual(["www.stream.test"]);
+      expect(request?.values("x-forwarded-for")).toEqual(["127.0.0.1"]);
+      expect(request?.values("via")).toEqual(["1.1 router-1"]);
+      expect(request?.values("x-request-id")[0]).toMatch(/^[0-9a-f]{32}$/);
+    });
+
+    it("of TE only trailers goes on", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1", "TE: gzip, trailers", "Connection: TE"));
+      await client.answer();
+      expect(rig.backend.requests[0]?.values("te")).toEqual(["trailers"]);
+    });
+
+    it("nothing that an untrusted client says of itself is believed", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      const lies = ["X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "Forwarded: for=1.2.3.4"];
+      client.send(head("GET / HTTP/1.1", ...lies, "X-Request-Id: mine", "X-Real-IP: 1.2.3.4", "X-Watershed-Trace: abcdefgh"));
+      const answer = await client.answer();
+      const [request] = rig.backend.requests;
+      expect(request?.values("x-forwarded-for")).toEqual(["127.0.0.1"]);
+      expect(request?.values("x-forwarded-proto")).toEqual(["http"]);
+      expect(request?.values("x-forwarded-host")).toEqual(["www.stream.test"]);
+      expect(request?.values("forwarded")).toEqual(['for=127.0.0.1;host="www.stream.test";proto=http']);
+      expect(request?.values("x-real-ip")).toEqual([]);
+      expect(request?.values("x-watershed-trace")).toEqual([]);
+      expect(request?.values("x-request-id")).toEqual([answer.header("x-request-id")]);
+      expect(request?.values("traceparent")[0]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    });
+
+    it("a loop is answered 508", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1", "Via: 1.1 other, 1.1 router-1"));
+      expect((await client.answer()).status).toBe(508);
+      expect(rig.backend.requests).toEqual([]);
+    });
+
+    it("Expect: 100-continue is passed on, and the body waits for the server's word", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onHead: ({ socket }) => void socket.write("HTTP/1.1 100 Continue\r\n\r\n") }],
+      });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"));
+      expect((await client.answer()).status).toBe(100);
+      client.send("hello");
+      expect((await client.answer()).status).toBe(200);
+      expect(rig.backend.requests[0]?.body).toBe("hello");
+    });
+
+    it("an expectation that the server refuses ends the connection without the body", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onHead: ({ socket }) => socket.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") }],
+      });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"));
+      const answer = await client.answer();
+      expect([answer.status, answer.header("connection")]).toEqual([403, "close"]);
+      expect(await client.ended).toBe("end");
+    });
+
+    it("a body over the limit is 413 before a server sees any of it", async () => {
+      await using rig = await Rig.start({ engine, config: { limits: { bodyBytes: "1KiB" } } });
+      const client = await rig.client();
+      client.send(`${head("POST / HTTP/1.1", "Content-Length: 1025")}${"x".repeat(1_025)}`);
+      const answer = await client.answer();
+      expect([answer.status, answer.header("x-watershed-reason")]).toEqual([413, "BODY_TOO_LARGE"]);
+      expect(await client.ended).toBe("end");
+      expect(rig.backend.sockets).toHaveLength(0);
+    });
+
+    it("a chunked body over the limit is cut at the limit: 413, and the server's connection ends", async () => {
+      await using rig = await Rig.start({ engine, config: { limits: { bodyBytes: "1KiB" } } });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Transfer-Encoding: chunked"));
+      client.send(`400\r\n${"x".repeat(1_024)}\r\n400\r\n${"y".repeat(1_024)}\r\n`);
+      expect((await client.answer()).status).toBe(413);
+      await rig.backend.until(() => rig.backend.sockets.every((socket) => socket.destroyed));
+      expect(rig.backend.requests).toEqual([]);
+    });
+
+    it("pipelined requests are answered in order, one after the other", async () => {
+      const waiting: SeenRequest[] = [];
+      await using rig = await Rig.start({ engine, scripts: [{ onRequest: (request) => void waiting.push(request) }] });
+      const client = await rig.client();
+      client.send(head("GET /1 HTTP/1.1") + head("GET /2 HTTP/1.1") + head("GET /3 HTTP/1.1"));
+      for (const path of ["/1", "/2", "/3"]) {
+        await rig.backend.until(() => waiting.length > 0);
+        const request = waiting.shift();
+        expect(request?.line).toBe(`GET ${path} HTTP/1.1`);
+        expect(waiting).toEqual([]);
+        request?.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${path}`);
+        expect((await client.answer()).body).toBe(path);
+      }
+    });
+
+    it("invalid bytes behind a request are refused after its answer", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(`${head("GET / HTTP/1.1")}G@RBAGE\r\n\r\n`);
+      expect((await client.answer()).status).toBe(200);
+      expect((await client.answer()).status).toBe(400);
+      expect(await client.ended).toBe("end");
+    });
+
+    it("more pipelined requests than one may hold: those that fit are answered, then the connection ends", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1").repeat(400));
+      let answered = 0;
+      for (let last = ""; last !== "close"; answered++) last = (await client.answer()).header("connection") ?? "";
+      expect(answered).toBeGreaterThan(100);
+      expect(answered).toBeLessThan(400);
+      await client.ended;
+    });
+
+    it("nothing that is pipelined behind the last request of a connection is served", async () => {
+      const closing = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      await using rig = await Rig.start({ engine, scripts: [closing] });
+      for (const lines of [["Connection: close"], ["Connection: Upgrade", "Upgrade: h2c"]]) {
+        const client = await rig.client();
+        client.send(head("GET /last HTTP/1.1", ...lines) + head("POST /behind HTTP/1.1"));
+        expect((await client.answer()).header("connection")).toBe("close");
+        await client.ended;
+        expect(client.unread).toBe("");
+      }
+      expect(rig.backend.requests.map(({ line }) => line)).toEqual(["GET /last HTTP/1.1", "GET /last HTTP/1.1"]);
+    });
+
+    it("OPTIONS * is answered by the router", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("OPTIONS * HTTP/1.1"));
+      const answer = await client.answer();
+      expect([answer.status, answer.header("allow")]).toEqual([200, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]);
+      expect(rig.backend.requests).toEqual([]);
+    });
+
+    it("a method that changes nothing for HTTP, such as PROPFIND, goes through", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("PROPFIND / HTTP/1.1"));
+      expect((await client.answer()).status).toBe(200);
+    });
+  });
+
+  describe("answers", () => {
+    it("HEAD has no body and keeps its Content-Length", async () => {
+      await using rig = await Rig.start({ engine, scripts: [answering("HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n")] });
+      const client = await rig.client();
+      client.send(head("HEAD / HTTP/1.1") + head("HEAD / HTTP/1.1"));
+      for (let i = 0; i < 2; i++) {
+        const answer = await client.answer("HEAD");
+        expect([answer.header("content-length"), answer.header("transfer-encoding")]).toEqual(["42", undefined]);
+      }
+      expect(client.unread).toBe("");
+      expect(rig.backend.sockets).toHaveLength(1);
+    });
+
+    for (const { status, lines, kept } of [
+      { status: 204, lines: "", kept: undefined },
+      { status: 204, lines: "Content-Length: 0\r\n", kept: undefined },
+      { status: 304, lines: "Content-Length: 42\r\n", kept: "42" },
+      { status: 304, lines: "", kept: undefined },
+    ]) {
+      it(`${status} has neither body nor Transfer-Encoding (${lines.trim() || "no length"})`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 ${status} X\r\n${lines}\r\n`)] });
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1") + head("GET / HTTP/1.1"));
+        for (let i = 0; i < 2; i++) {
+          const answer = await client.answer();
+          expect(answer.status).toBe(status);
+          expect([answer.header("content-length"), answer.header("transfer-encoding")]).toEqual([kept, undefined]);
+        }
+        expect(client.unread).toBe("");
+      });
+    }
+
+    it("a stray 100 is dropped, a 103 is passed on", async () => {
+      const early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x\r\n\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 100 Continue\r\n\r\n${early}${ok}`)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      const hints = await client.answer();
+      expect([hints.status, hints.header("link"), hints.header("connection")]).toEqual([
+        103,
+        "</a.css>; rel=preload",
+        undefined,
+      ]);
+      expect((await client.answer()).body).toBe("ok");
+    });
+
+    it("HTTP/1.0 gets neither a 1xx nor chunks", async () => {
+      const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nX-T: 1\r\n\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 103 Early Hints\r\n\r\n${chunks}`)] });
+      const client = await rig.client();
+      client.send("GET / HTTP/1.0\r\nTE: chunked\r\n\r\n");
+      const answer = await client.answer();
+      expect([answer.status, answer.header("transfer-encoding"), answer.body]).toEqual([200, undefined, "abc"]);
+      expect(rig.backend.requests[0]?.values("host")).toEqual([rig.address]);
+    });
+
+    it("HTTP/1.0 that asks for it keeps its connection", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      for (let i = 0; i < 2; i++) {
+        client.send("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+        expect((await client.answer()).header("connection")).toBe("keep-alive");
+      }
+    });
+
+    it("chunks and trailers pass, forbidden trailers do not", async () => {
+      const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nab\r\n0\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(`${chunks}X-Sum: 7\r\nSet-Cookie: a=1\r\n\r\n`)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      const answer = await client.answer();
+      expect([answer.body, answer.trailers]).toEqual(["ab", [["x-sum", "7"]]]);
+    });
+
+    it("a body that ends with its connection reaches an HTTP/1.1 client in chunks", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onRequest: ({ socket }) => void socket.end("HTTP/1.1 200 OK\r\n\r\nuntil the end") }],
+      });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      const answer = await client.answer();
+      expect([answer.header("transfer-encoding"), answer.body]).toEqual(["chunked", "until the end"]);
+    });
+
+    it("Set-Cookie lines stay apart, header bytes are unchanged, hop-by-hop ones are stripped", async () => {
+      const lines = "Set-Cookie: a=1; Path=/\r\nset-cookie: b=2\r\nX-Latin: \xe9\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 200 Fine\r\n${lines}Content-Length: 0\r\n\r\n`)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      const answer = await client.answer();
+      expect(answer.headers.slice(0, 3)).toEqual([
+        ["set-cookie", "a=1; Path=/"],
+        ["set-cookie", "b=2"],
+        ["x-latin", "\xe9"],
+      ]);
+      expect([answer.header("x-hop"), answer.header("via")]).toEqual([undefined, "1.1 router-1"]);
+      expect(answer.header("keep-alive")).not.toBe("timeout=1");
+      expect(answer.header("date")).toBeDefined();
+    });
+
+    it("one connection to the server carries the requests of many clients", async () => {
+      await using rig = await Rig.start({ engine });
+      for (let i = 0; i < 5; i++) {
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1"));
+        await client.answer();
+      }
+      expect(rig.backend.sockets).toHaveLength(1);
+    });
+
+    for (const { name, answer } of [
+      { name: "Content-Length with Transfer-Encoding", answer: "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok" },
+      { name: "two Content-Lengths", answer: "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok" },
+      { name: "a transfer coding that is not chunked", answer: "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" },
+      { name: "obs-fold", answer: "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\nok" },
+      { name: "a bare LF", answer: "X-A: 1\nContent-Length: 2\r\n\r\nok" },
+      { name: "a bad chunk size", answer: "Transfer-Encoding: chunked\r\n\r\nzz\r\n" },
+      { name: "a head that is too large", answer: `X: ${"a".repeat(80_000)}\r\n\r\n` },
+    ]) {
+      it(`${name}: 502, and the connection is destroyed`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 200 OK\r\n${answer}`)] });
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1"));
+        const reply = await client.answer();
+        expect([reply.status, reply.header("x-watershed-reason")]).toEqual([502, "UPSTREAM_INVALID"]);
+        await rig.backend.until(() => rig.backend.sockets.every((socket) => socket.destroyed));
+        client.send(head("GET / HTTP/1.1"));
+        await client.answer();
+        expect(rig.backend.sockets).toHaveLength(2);
+      });
+    }
+
+    it("an answer that is not HTTP: 502", async () => {
+      await using rig = await Rig.start({ engine, scripts: [answering("SSH-2.0-OpenSSH\r\n\r\n")] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      expect((await client.answer()).status).toBe(502);
+    });
+
+    it("a 101 that nobody asked for: 502", async () => {
+      const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(switching)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      const reply = await client.answer();
+      expect([reply.status, reply.header("x-watershed-reason")]).toEqual([502, "UPSTREAM_INVALID"]);
+    });
+
+    for (const { name, rest } of [
+      { name: "a second answer", rest: ok },
+      { name: "garbage", rest: "garbage" },
+    ]) {
+      it(`a connection with ${name} left behind an answer is never used again`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [answering(ok + rest)] });
+        const client = await rig.client();
+        for (let i = 1; i <= 3; i++) {
+          client.send(head("GET / HTTP/1.1"));
+          expect((await client.answer()).body).toBe("ok");
+          expect(rig.backend.sockets).toHaveLength(i);
+        }
+      });
+    }
+
+    it("a connection on which bytes come between requests is never used again", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      await client.answer();
+      rig.backend.sockets[0]?.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+      await rig.backend.until(() => rig.backend.sockets[0]?.destroyed ?? false);
+      client.send(head("GET / HTTP/1.1"));
+      expect((await client.answer()).body).toBe("ok");
+    });
+
+    it("an event of a stream passes at once", async () => {
+      const opening = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(opening)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      await client.through("\r\n\r\n"); // the head, before any event
+      for (const event of ["data: 1\n\n", "data: 2\n\n"]) {
+        rig.backend.sockets[0]?.write(event);
+        await client.through(event);
+      }
+    });
+  });
+}
