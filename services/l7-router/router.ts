@@ -8,11 +8,11 @@ import type { Engine } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
 import { explain } from "./explain.ts";
 import { forward } from "./forward.ts";
-import type { Site } from "./forward.ts";
 import { PlainListener } from "./listener/plain.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Site } from "./ride.ts";
 import { createSnapshot } from "./snapshot.ts";
 import type { RoutedPool, Snapshot } from "./snapshot.ts";
 
@@ -171,7 +171,7 @@ export class Router implements Service<L7RouterConfig> {
       engine: this.#engine,
       viaName: this.#viaName,
       snapshot: this.#snapshot,
-      draining: this.#draining,
+      isDraining: () => this.#draining,
       unhealthy: () => this.#unhealthy(),
     };
   }

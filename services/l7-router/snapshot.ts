@@ -20,7 +20,7 @@ export interface Snapshot {
   readonly config: L7RouterConfig;
   readonly table: RouteTable;
   readonly pools: ReadonlyMap<string, RoutedPool>;
-  isTrusted(address: string): boolean;
+  readonly isTrusted: (address: string) => boolean;
 }
 
 /** Pools of the same name live on through a reload, with their health, counts and connections. */

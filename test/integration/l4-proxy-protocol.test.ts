@@ -61,13 +61,14 @@ describe.each(["v1", "v2"] as const)("a listener that sends %s", (version) => {
   });
 
   it("checks its servers with a LOCAL header of that version", async () => {
-    const got: ProxyHeader[] = [];
-    await using server = await proxyServer(version, got);
-    const forwarder = await TestForwarder.start(config([server], { send: version }, { health: quickChecks }));
-    await using _ = forwarder;
+    const checked = Promise.withResolvers<ProxyHeader>();
+    await using server = await TcpServer.start((socket) => {
+      acceptProxyHeader(socket, version, 5_000).then(checked.resolve, checked.reject);
+      socket.once("end", () => socket.end());
+    }, host);
+    await using forwarder = await TestForwarder.start(config([server], { send: version }, { health: quickChecks }));
+    expect(await checked.promise).toMatchObject({ version, command: "LOCAL" });
     if (!forwarder.listener("api").open) await nextEvent(forwarder.events, "listener_open");
-    while (got.length === 0) await nextEvent(forwarder.events, "listener_closed");
-    expect(got[0]).toMatchObject({ version, command: "LOCAL" });
   });
 });
 

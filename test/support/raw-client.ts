@@ -41,7 +41,13 @@ export class RawClient {
 
   static async connect(address: string, options: { localAddress?: string } = {}): Promise<RawClient> {
     const [host, port] = address.split(":");
-    const socket = net.connect({ host: host ?? "", port: Number(port), allowHalfOpen: true, noDelay: true, ...options });
+    const socket = net.connect({
+      host: host ?? "",
+      port: Number(port),
+      allowHalfOpen: true,
+      noDelay: true,
+      ...options,
+    });
     await once(socket, "connect");
     return new RawClient(socket);
   }

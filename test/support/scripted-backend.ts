@@ -117,10 +117,7 @@ function requestOf(head: string, connection: number, socket: net.Socket): SeenRe
 }
 
 /** The body by its framing, or undefined while it is not whole. Without framing there is none. */
-function bodyOf(
-  request: SeenRequest,
-  bytes: string,
-): { body: string; trailers: string[]; rest: string } | undefined {
+function bodyOf(request: SeenRequest, bytes: string): { body: string; trailers: string[]; rest: string } | undefined {
   if (request.values("transfer-encoding").some((coding) => coding.includes("chunked"))) return chunksOf(bytes);
   const length = Number(request.values("content-length")[0] ?? 0);
   if (bytes.length < length) return undefined;

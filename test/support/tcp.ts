@@ -24,7 +24,11 @@ export class TcpServer implements AsyncDisposable {
     const { port } = probe.address() as net.AddressInfo;
     probe.close();
     await once(probe, "close");
-    const server = new TcpServer(formatSocketAddress(host, port), onConnection);
+    return TcpServer.at(formatSocketAddress(host, port), onConnection);
+  }
+
+  static async at(address: string, onConnection: (socket: net.Socket) => void): Promise<TcpServer> {
+    const server = new TcpServer(address, onConnection);
     await server.start();
     return server;
   }

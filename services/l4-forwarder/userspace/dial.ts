@@ -27,6 +27,7 @@ export interface Server {
   readonly endpoint: Endpoint;
 }
 
+const tryMsMin = 10; // a shorter try says nothing about a server
 const endpointsDescribedMax = 256; // above it a choice is kept without its candidates: listing them would cost more than the connect
 
 /** Picks an endpoint and connects; who refuses or does not answer is followed by the next, as long as somebody is left that
@@ -43,7 +44,7 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
       balance,
       signal,
       attemptsMax: Math.max(1, pool.endpoints.length),
-      mayRetry: () => pool.clock.nowMs() < deadlineMs,
+      mayRetry: () => deadlineMs - pool.clock.nowMs() >= tryMsMin,
       onChoice: (choice, tried) => {
         described = describe(pool, choice, tried, balance);
       },
@@ -63,7 +64,7 @@ async function connect(
 ): Promise<Server> {
   const { host, port } = endpoint;
   const startedMs = pool.clock.nowMs();
-  const timeoutMs = Math.max(1, Math.min(timeouts.connectMs, deadlineMs - startedMs));
+  const timeoutMs = Math.min(timeouts.connectMs, Math.max(tryMsMin, deadlineMs - startedMs));
   endpoint.begin(); // Before the connect, so that the connections of one moment do not all pick the same endpoint.
   try {
     const socket = await dial({ host, port, localAddress, timeoutMs, allowHalfOpen: true, signal });

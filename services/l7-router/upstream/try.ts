@@ -19,7 +19,7 @@ export interface TryOptions {
   /** To the head of the answer; starts anew with every byte of the request's body. */
   readonly answerMs: number;
   readonly signal: AbortSignal;
-  onInformation(status: number, headers: HeaderList): void;
+  readonly onInformation: (status: number, headers: HeaderList) => void;
 }
 
 /** A try that brought an answer's head. */

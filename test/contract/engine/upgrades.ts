@@ -40,7 +40,11 @@ export function describeUpgrades(engine: EngineName): void {
       const client = await rig.client();
       client.send(head("GET /a/../live HTTP/1.1", ...asking, "X-Forwarded-For: 1.2.3.4"));
       const answer = await client.answer();
-      expect([answer.status, answer.header("upgrade"), answer.header("connection")]).toEqual([101, "websocket", "Upgrade"]);
+      expect([answer.status, answer.header("upgrade"), answer.header("connection")]).toEqual([
+        101,
+        "websocket",
+        "Upgrade",
+      ]);
       const [request] = rig.backend.requests;
       expect(request?.line).toBe("GET /live HTTP/1.1");
       expect([request?.values("upgrade"), request?.values("connection")]).toEqual([["websocket"], ["Upgrade"]]);
@@ -118,7 +122,10 @@ export function describeUpgrades(engine: EngineName): void {
       ["chunks", "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"],
     ] as const) {
       it(`a refused upgrade is a plain answer (${name})`, async () => {
-        await using rig = await Rig.start({ engine, scripts: [{ onRequest: ({ socket }) => void socket.write(bytes) }] });
+        await using rig = await Rig.start({
+          engine,
+          scripts: [{ onRequest: ({ socket }) => void socket.write(bytes) }],
+        });
         const client = await rig.client();
         client.send(head("GET / HTTP/1.1", ...asking));
         const answer = await client.answer();
@@ -154,7 +161,10 @@ export function describeUpgrades(engine: EngineName): void {
     });
 
     it("one behind a pipelined request waits for its turn", async () => {
-      await using rig = await Rig.start({ engine, scripts: [{ onHead: ({ line, socket }) => line.includes("/live") && socket.write(switching) }] });
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onHead: ({ line, socket }) => line.includes("/live") && socket.write(switching) }],
+      });
       const client = await rig.client();
       client.send(head("GET /first HTTP/1.1") + head("GET /live HTTP/1.1", ...asking));
       expect((await client.answer()).status).toBe(200);

@@ -13,7 +13,7 @@ import { createProxyServer } from "./load.ts";
 /** http-proxy 1.18.1 sends the request; connection, head, framing and the answer are ours (see agent.ts), because as
  * shipped it forwards hop-by-hop headers, sends chunked bodies of DELETE and OPTIONS unframed, and hides a cut answer. */
 export function createHttpProxyEngine(): Engine {
-  const proxy = createProxyServer({});
+  const proxy = createProxyServer();
   return {
     name: "http-proxy",
     exchange: (connection, request, events) => new HttpProxyExchange(proxy, connection, request, events),
@@ -74,7 +74,7 @@ class HttpProxyExchange implements Exchange {
         toProxy: true, // no url.parse() of the target
         selfHandleResponse: true,
         xfwd: false,
-      } as httpProxy.ServerOptions,
+      },
       (error) => this.#failed(error),
     );
   }

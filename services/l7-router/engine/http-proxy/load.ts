@@ -14,4 +14,8 @@ function load(): typeof httpProxy {
   }
 }
 
-export const createProxyServer = load().createProxyServer;
+const loaded = load();
+
+export function createProxyServer(): httpProxy {
+  return loaded.createProxyServer({});
+}
