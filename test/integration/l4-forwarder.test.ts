@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { start } from "#l4-forwarder/main.ts";
 import { DeafServer } from "#test/support/deaf-server.ts";
 import { TestForwarder, quickChecks } from "#test/support/forwarder.ts";
 import {
