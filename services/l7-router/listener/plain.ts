@@ -48,6 +48,7 @@ export class PlainListener {
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
   #listener: TcpListener | undefined;
+  #isClosing = false;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -99,8 +100,9 @@ export class PlainListener {
     server.keepAliveTimeout = limits.idleMs;
   }
 
-  /** Stops accepting, and ends connections without a request. */
+  /** Stops accepting, and ends connections without a request; the others end after their next answer. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#listener?.close();
     this.#server.closeIdleConnections();
   }
@@ -131,7 +133,7 @@ export class PlainListener {
       if (stream.destroyed || turns.isClosed) return;
       const downstream = new Downstream(message, respond(), stream, connection);
       connection.current = downstream;
-      await this.#options.serve(downstream, turns.isLast);
+      await this.#options.serve(downstream, turns.isLast || this.#isClosing);
       if (downstream.isLast) turns.close();
       await downstream.closed;
       connection.current = undefined;
