@@ -37,7 +37,7 @@ describe("GET /health", () => {
       scripts: [{ onRequest: (request) => void (opened ? answer(request) : held.push(request)) }],
     });
     expect(await health(rig)).toEqual([503, "STARTING"]);
-    expect(rig.router.notReady()).toBeDefined();
+    expect(rig.router.notReady()).toBe("STARTING");
     await rig.backend.until(() => held.length > 0);
     opened = true;
     for (const request of held) answer(request);
@@ -47,6 +47,7 @@ describe("GET /health", () => {
     sick = true;
     await rig.backend.until(() => pool?.status().eligible === 0);
     expect(await health(rig)).toEqual([503, "UNHEALTHY"]);
+    expect(rig.router.notReady()).toBeUndefined(); // /health is about its pools, /readyz about itself
   });
 
   it("is 503 DRAINING at once, while other requests still work and end their connections", async () => {

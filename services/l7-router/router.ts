@@ -54,7 +54,7 @@ export class Router implements Service<L7RouterConfig> {
   }
 
   notReady(): string | undefined {
-    return this.#unhealthy()?.message;
+    return this.#started ? undefined : "STARTING";
   }
 
   status(): Record<string, unknown> {

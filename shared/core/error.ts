@@ -17,7 +17,6 @@ export const reasons = [
   "BODY_TOO_LARGE",
   "TARGET_TOO_LONG",
   "LOOP",
-  "RATE_LIMITED",
   "LIMIT_REACHED",
   "UNHEALTHY",
   "CHECK_STATUS",
