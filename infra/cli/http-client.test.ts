@@ -1,4 +1,4 @@
-import net from "node:net";
+import type net from "node:net";
 import { describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { listenTcp } from "#shared/net/listen.ts";

@@ -115,6 +115,7 @@ export class SteeredService implements AdminPool {
     if (this.#isReady) return;
     this.#isReady = true;
     this.#changed();
+    this.#host.events.emit("steering_ready", { service: this.name });
     this.#endStart();
   }
 

@@ -38,7 +38,9 @@ export interface AdminListener extends TcpListener {
  * @throws {UsageError} if the address is not loopback and no token is set, or the port is taken */
 export async function listenAdmin(node: AdminNode, address: string, token: string | undefined): Promise<AdminListener> {
   if (!token && !isLoopback(address))
-    throw new UsageError(`admin: ${address} is not loopback: set WATERSHED_ADMIN_TOKEN, or bind 127.0.0.1 or [::1]`);
+    throw new UsageError(
+      `admin: ${address} is not loopback: set WATERSHED_ADMIN_TOKEN or WATERSHED_ADMIN_TOKEN_FILE, or bind 127.0.0.1 or [::1]`,
+    );
   let app = adminApp(node, token);
   const server = createAdaptorServer({ fetch: (request, bindings) => app.fetch(request, bindings) }) as net.Server;
   const listener = await listenServer(server, address);

@@ -3,6 +3,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { listenAdmin } from "./admin.ts";
 import type { AdminListener, AdminNode } from "./admin.ts";
 import type { Host, NodeConfig, Service, ServiceDefinition } from "./service.ts";
+import { adminToken } from "./token.ts";
 
 const quickStopMs = 1_000; // SIGINT: time for what is under way
 
@@ -36,9 +37,14 @@ export class Lifecycle<Config extends NodeConfig> {
 
   /** @throws {UsageError} for what the operator must mend, such as a taken port; then nothing is left open */
   async start(config: Config): Promise<void> {
+    const started = this.#startNow(config);
+    this.#reloading = started.catch(() => {}); // A reload asked for meanwhile comes after it.
+    await started;
+  }
+
+  async #startNow(config: Config): Promise<void> {
     // The admin listener first: a second instance of a node stops here, before it shares anything with the first.
-    if (config.admin !== undefined)
-      this.#admin = await listenAdmin(this.#adminNode(), config.admin, process.env["WATERSHED_ADMIN_TOKEN"]);
+    if (config.admin !== undefined) this.#admin = await listenAdmin(this.#adminNode(), config.admin, adminToken());
     try {
       this.#service = await this.#definition.start(config, this.#host);
     } catch (error) {
@@ -53,7 +59,8 @@ export class Lifecycle<Config extends NodeConfig> {
     this.#host.log.info({ admin: this.#admin?.address, version: manifest.version }, "started");
   }
 
-  /** SIGTERM drains, a second one ends at once; SIGINT stops quickly; SIGHUP reloads. A lost launcher is like SIGINT. */
+  /** SIGTERM drains, a second one ends at once; SIGINT stops quickly; SIGHUP reloads. A lost launcher is like SIGINT.
+   * To be called before the start, so that a node ends cleanly whenever it is told to. */
   obeySignals(): void {
     process.on("SIGTERM", () => {
       if (this.#phase === "stopping") process.exit(0);
@@ -64,8 +71,9 @@ export class Lifecycle<Config extends NodeConfig> {
     };
     process.on("SIGINT", stopQuickly);
     process.on("SIGHUP", () => void this.tryReload());
-    if (process.connected) process.on("disconnect", stopQuickly);
+    process.on("disconnect", stopQuickly);
     process.channel?.unref();
+    if (process.send && !process.connected) stopQuickly(); // The launcher was gone before we could listen.
   }
 
   /** Reloads; a config that is refused is logged and counted, and the old one stays. */

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { loadConfig, validate } from "#shared/config/load.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { systemClock } from "#shared/core/clock.ts";
@@ -8,7 +8,8 @@ import { DecisionLog } from "#shared/observe/decisions.ts";
 import { EventLog } from "#shared/observe/events.ts";
 import { createLogger } from "#shared/observe/log.ts";
 import { createMetrics } from "#shared/observe/metrics.ts";
-import { applyScale, configOf } from "#shared/topology/topology.ts";
+import { applyScale, configOf, planNames } from "#shared/topology/topology.ts";
+import type { PlanName } from "#shared/topology/topology.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Host, NodeConfig, ServiceDefinition } from "./service.ts";
 import { watchFile } from "./watch.ts";
@@ -18,6 +19,7 @@ interface Options {
   readonly topology?: string;
   readonly node?: string;
   readonly scale?: string;
+  readonly plan?: PlanName;
   readonly check?: boolean;
   readonly watch?: boolean;
 }
@@ -37,9 +39,9 @@ export async function runService<Config extends NodeConfig>(
       return;
     }
     const lifecycle = new Lifecycle(definition, createHost(definition.name, config), read);
-    await lifecycle.start(config);
     lifecycle.obeySignals();
     if (options.watch) watchFile(options.config ?? options.topology ?? "", () => void lifecycle.tryReload());
+    await lifecycle.start(config);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
     const usage = error instanceof UsageError;
@@ -55,6 +57,7 @@ function parseOptions(service: string, argv: readonly string[]): Options {
     .option("--topology <file>", "topology to derive the config from; needs --node")
     .option("--node <name>", "name of the node in the topology")
     .option("--scale <name>", "scale of the topology")
+    .addOption(new Option("--plan <name>", "where the topology lives; default: loopback").choices(planNames))
     .option("--check", "validate the config and exit")
     .option("--watch", "reload when the file changes")
     .allowExcessArguments(false)
@@ -63,14 +66,15 @@ function parseOptions(service: string, argv: readonly string[]): Options {
   if (!options.config === !options.topology)
     throw new UsageError("give either --config FILE or --topology FILE --node NAME");
   if (options.topology && !options.node) throw new UsageError("--topology needs --node NAME");
-  if (options.config && (options.node || options.scale)) throw new UsageError("--node and --scale go with --topology");
+  if (options.config && (options.node || options.scale || options.plan))
+    throw new UsageError("--node, --scale and --plan go with --topology");
   return options;
 }
 
 function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Config>, options: Options): Config {
   if (options.config) return loadConfig(options.config, definition.schema);
   const topology = applyScale(loadConfig(options.topology ?? "", topologySchema), options.scale);
-  const { service, config } = configOf(topology, options.node ?? "");
+  const { service, config } = configOf(topology, options.node ?? "", options.plan);
   if (service !== definition.name) throw new UsageError(`node ${options.node} runs ${service}, not ${definition.name}`);
   return validate(config, `${options.topology} (${options.node})`, definition.schema);
 }

@@ -5,29 +5,36 @@ import { geodnsConfig } from "./geodns-config.ts";
 import { findNode } from "./nodes.ts";
 import type { Placed, ServiceName, TopologyNode } from "./nodes.ts";
 import { originConfig } from "./origin-config.ts";
+import { planOf } from "./plan.ts";
+import type { AddressPlan, PlanName } from "./plan.ts";
 import { routerConfig } from "./router-config.ts";
 
 /** A config as its YAML file would give it: durations are texts, defaults are left out. */
 export type PlainConfig = Record<string, unknown>;
 
 /** The config of one node. Validate it with the schema of the service that it names.
- * @throws {UsageError} naming the nearest node, if there is none of this name */
-export function configOf(topology: Topology, nodeName: string): { service: ServiceName; config: PlainConfig } {
-  const placed = findNode(topology, nodeName);
-  const config = { ...nodeConfig(topology, placed.node), ...serviceConfig(topology, placed) };
+ * @throws {UsageError} naming the nearest node, if there is none of this name; or if the topology does not fit the plan */
+export function configOf(
+  topology: Topology,
+  nodeName: string,
+  planName: PlanName = "loopback",
+): { service: ServiceName; config: PlainConfig } {
+  const plan = planOf(topology, planName);
+  const placed = findNode(topology, plan, nodeName);
+  const config = { ...nodeConfig(topology, placed.node), ...serviceConfig(topology, plan, placed) };
   return { service: placed.service, config };
 }
 
-function serviceConfig(topology: Topology, placed: Placed): PlainConfig {
+function serviceConfig(topology: Topology, plan: AddressPlan, placed: Placed): PlainConfig {
   switch (placed.service) {
     case "geodns":
-      return geodnsConfig(topology, placed.node);
+      return geodnsConfig(topology, plan, placed.node);
     case "l7-router":
-      return routerConfig(topology, placed.node, placed.region);
+      return routerConfig(topology, plan, placed.node, placed.region);
     case "l4-forwarder":
-      return forwarderConfig(topology, placed.node, placed.zone);
+      return forwarderConfig(topology, plan, placed.node, placed.zone);
     case "origin":
-      return originConfig(topology, placed.zone);
+      return originConfig(topology, plan, placed.zone);
   }
 }
 
@@ -39,7 +46,7 @@ function nodeConfig(topology: Topology, node: TopologyNode): PlainConfig {
     ...(node.region !== null && { region: node.region }),
     ...(node.zone !== null && { zone: node.zone }),
     admin: node.admin,
-    localAddress: node.address,
+    localAddress: node.localAddress,
     drain: {
       // Only routers are found by DNS: whoever was given their address may still come while the answer lives.
       hold: node.service === "l7-router" ? formatDuration(holdMs) : "0s",

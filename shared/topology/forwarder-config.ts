@@ -2,12 +2,18 @@ import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
 import type { OriginService, ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
 import { healthOf } from "./check.ts";
 import type { TopologyNode } from "./nodes.ts";
-import { serverPort, serversOf } from "./places.ts";
+import { serversOf } from "./places.ts";
 import type { Server, Zone } from "./places.ts";
+import type { AddressPlan } from "./plan.ts";
 
 /** A forwarder: one listener and one pool for each service that has a port, with the servers of its own zone. */
-export function forwarderConfig(topology: Topology, node: TopologyNode, zone: Zone): Record<string, unknown> {
-  const servers = serversOf(topology, zone);
+export function forwarderConfig(
+  topology: Topology,
+  plan: AddressPlan,
+  node: TopologyNode,
+  zone: Zone,
+): Record<string, unknown> {
+  const servers = serversOf(topology, plan, zone);
   const carried = servicesOf(topology.services).filter(([, { port }]) => port !== undefined);
   return {
     mode: "userspace",
@@ -31,7 +37,7 @@ function pool(
     balance,
     endpoints: servers
       .filter(({ service }) => service === name)
-      .map((server) => ({ address: `${server.host}:${serverPort}`, name: server.name })),
+      .map(({ address, name: server }) => ({ address, name: server })),
     health: healthOf(topology, protocolOf[name] === "http" ? "http" : "tcp"),
     panicThreshold: 0, // a forwarder never panics: its router has another zone to go to
   };

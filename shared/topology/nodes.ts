@@ -2,20 +2,10 @@ import { nearestOf } from "#shared/config/nearest.ts";
 import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
 import type { Topology } from "#shared/config/schema/topology.ts";
 import { UsageError, assert } from "#shared/core/error.ts";
-import {
-  adminPort,
-  dnsPort,
-  forwarderHosts,
-  nameServerHosts,
-  originHostOf,
-  regionsOf,
-  routerHosts,
-  routerPort,
-  serverPort,
-  serversOf,
-  zonesOf,
-} from "./places.ts";
+import { adminPort, forwarderSeats, nameServerSeats, regionsOf, routerSeats, serversOf, zonesOf } from "./places.ts";
 import type { Region, Zone } from "./places.ts";
+import { planOf } from "./plan.ts";
+import type { AddressPlan, PlanName, Seat } from "./plan.ts";
 
 export type ServiceName = "geodns" | "l7-router" | "l4-forwarder" | "origin";
 
@@ -36,8 +26,10 @@ export interface TopologyNode {
   readonly region: string | null;
   /** "eu-west-a": where it stands. */
   readonly zone: string | null;
-  /** Its own IP address. */
+  /** Its own IP address, where those who use it find it. */
   readonly address: string;
+  /** From where it connects to the tier below. */
+  readonly localAddress: string;
   /** "address:port" of its admin API. */
   readonly admin: string;
   readonly listens: readonly TopologyListen[];
@@ -49,14 +41,15 @@ export type Placed =
   | { readonly service: "l7-router"; readonly node: TopologyNode; readonly region: Region }
   | { readonly service: "l4-forwarder" | "origin"; readonly node: TopologyNode; readonly zone: Zone };
 
-/** Every node, in the order in which they are started: who is asked comes before who asks. */
-export function nodesOf(topology: Topology): readonly TopologyNode[] {
-  return placedNodes(topology).map(({ node }) => node);
+/** Every node, in the order in which they are started: who is asked comes before who asks.
+ * @throws {UsageError} if the topology does not fit the plan */
+export function nodesOf(topology: Topology, planName: PlanName = "loopback"): readonly TopologyNode[] {
+  return placedNodes(topology, planOf(topology, planName)).map(({ node }) => node);
 }
 
 /** @throws {UsageError} naming the nearest node, if there is none of this name */
-export function findNode(topology: Topology, name: string): Placed {
-  const placed = placedNodes(topology);
+export function findNode(topology: Topology, plan: AddressPlan, name: string): Placed {
+  const placed = placedNodes(topology, plan);
   const found = placed.find(({ node }) => node.name === name);
   if (found) return found;
   const names = placed.map(({ node }) => node.name);
@@ -72,61 +65,61 @@ function listShort(names: readonly string[]): string {
   return names.length > namesShownMax ? `${shown} and ${names.length - namesShownMax} more` : shown;
 }
 
-function placedNodes(topology: Topology): readonly Placed[] {
+function placedNodes(topology: Topology, plan: AddressPlan): readonly Placed[] {
   const regions = regionsOf(topology);
   const zones = regions.flatMap(zonesOf);
   return [
-    ...zones.map((zone) => originNode(topology, zone)),
-    ...zones.flatMap((zone) => forwarderNodes(topology, zone)),
-    ...regions.flatMap(routerNodes),
-    ...nameServerNodes(topology),
+    ...zones.map((zone) => originNode(topology, plan, zone)),
+    ...zones.flatMap((zone) => forwarderNodes(topology, plan, zone)),
+    ...regions.flatMap((region) => routerNodes(plan, region)),
+    ...nameServerNodes(topology, plan),
   ];
 }
 
-function originNode(topology: Topology, zone: Zone): Placed {
-  const listens = serversOf(topology, zone).map(({ name, service, host }) => ({
-    address: `${host}:${serverPort}`,
+function originNode(topology: Topology, plan: AddressPlan, zone: Zone): Placed {
+  const listens = serversOf(topology, plan, zone).map(({ name, service, address }) => ({
+    address,
     protocol: protocolOf[service] === "udp" ? ("udp" as const) : ("tcp" as const),
     what: name,
   }));
   const place = { region: zone.region.name, zone: zone.name };
-  return { service: "origin", zone, node: node("origin", `${zone.name}/origin`, place, originHostOf(zone), listens) };
+  return { service: "origin", zone, node: node("origin", `${zone.name}/origin`, place, plan.origin(zone), listens) };
 }
 
-function forwarderNodes(topology: Topology, zone: Zone): Placed[] {
+function forwarderNodes(topology: Topology, plan: AddressPlan, zone: Zone): Placed[] {
   const place = { region: zone.region.name, zone: zone.name };
-  return forwarderHosts(zone).map((host, i) => {
+  return forwarderSeats(zone, plan).map((seat, i) => {
     const listens = servicesOf(topology.services).flatMap(([what, { port }]) =>
-      port === undefined ? [] : [{ address: `${host}:${port}`, protocol: "tcp" as const, what }],
+      port === undefined ? [] : listensOf(seat, port, "tcp", what),
     );
     return {
       service: "l4-forwarder",
       zone,
-      node: node("l4-forwarder", `${zone.name}/l4-${i + 1}`, place, host, listens),
+      node: node("l4-forwarder", `${zone.name}/l4-${i + 1}`, place, seat, listens),
     };
   });
 }
 
 /** Routers stand in the zones of their region in turn. */
-function routerNodes(region: Region): Placed[] {
+function routerNodes(plan: AddressPlan, region: Region): Placed[] {
   const zones = zonesOf(region);
-  return routerHosts(region).map((host, i) => {
+  return routerSeats(region, plan).map((seat, i) => {
     const zone = zones[i % zones.length];
     assert(zone, "a region has a zone");
-    const listens = [{ address: `${host}:${routerPort}`, protocol: "tcp" as const, what: "HTTP" }];
+    const listens = listensOf(seat, plan.routerPort, "tcp", "HTTP");
     const place = { region: region.name, zone: zone.name };
     return {
       service: "l7-router",
       region,
-      node: node("l7-router", `${region.name}/l7-${i + 1}`, place, host, listens),
+      node: node("l7-router", `${region.name}/l7-${i + 1}`, place, seat, listens),
     };
   });
 }
 
-function nameServerNodes(topology: Topology): Placed[] {
-  return nameServerHosts(topology).map((host, i) => {
-    const listens = [{ address: `${host}:${dnsPort}`, protocol: "udp+tcp" as const, what: "DNS" }];
-    return { service: "geodns", node: node("geodns", `ns${i + 1}`, { region: null, zone: null }, host, listens) };
+function nameServerNodes(topology: Topology, plan: AddressPlan): Placed[] {
+  return nameServerSeats(topology, plan).map((seat, i) => {
+    const listens = listensOf(seat, plan.dnsPort, "udp+tcp", "DNS");
+    return { service: "geodns", node: node("geodns", `ns${i + 1}`, { region: null, zone: null }, seat, listens) };
   });
 }
 
@@ -134,8 +127,12 @@ function node(
   service: ServiceName,
   name: string,
   place: { readonly region: string | null; readonly zone: string | null },
-  address: string,
+  { address, localAddress, adminHost }: Seat,
   listens: readonly TopologyListen[],
 ): TopologyNode {
-  return { name, service, ...place, address, admin: `${address}:${adminPort}`, listens };
+  return { name, service, ...place, address, localAddress, admin: `${adminHost}:${adminPort}`, listens };
+}
+
+function listensOf({ hosts }: Seat, port: number, protocol: "tcp" | "udp+tcp", what: string): TopologyListen[] {
+  return hosts.map((host) => ({ address: `${host}:${port}`, protocol, what }));
 }

@@ -1,17 +1,19 @@
 import type { Topology } from "#shared/config/schema/topology.ts";
-import { forwarderHosts, serverPort, serversOf } from "./places.ts";
+import { forwarderSeats, serversOf } from "./places.ts";
 import type { Zone } from "./places.ts";
+import type { AddressPlan } from "./plan.ts";
 
 /** The servers of a zone, in one process; its api servers reach the database through any forwarder of the zone. */
-export function originConfig(topology: Topology, zone: Zone): Record<string, unknown> {
+export function originConfig(topology: Topology, plan: AddressPlan, zone: Zone): Record<string, unknown> {
   const databasePort = topology.services.db?.port;
   return {
-    servers: serversOf(topology, zone).map(({ name, service, host, settings }) => ({
+    servers: serversOf(topology, plan, zone).map(({ name, service, address, settings }) => ({
       name,
       service,
-      address: `${host}:${serverPort}`,
+      address,
       ...(settings.proxyProtocol && { proxyProtocol: { accept: settings.proxyProtocol } }),
     })),
-    replicas: databasePort === undefined ? [] : forwarderHosts(zone).map((host) => `${host}:${databasePort}`),
+    replicas:
+      databasePort === undefined ? [] : forwarderSeats(zone, plan).map(({ address }) => `${address}:${databasePort}`),
   };
 }

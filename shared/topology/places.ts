@@ -1,9 +1,7 @@
-import { originHost, servicesOf } from "#shared/config/schema/topology.ts";
+import { servicesOf } from "#shared/config/schema/topology.ts";
 import type { OriginService, RegionTopology, ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
+import type { AddressPlan, Seat } from "./plan.ts";
 
-export const dnsPort = 5300;
-export const routerPort = 8080;
-export const serverPort = 9000;
 export { adminPort } from "#shared/config/schema/topology.ts";
 
 /** A region with its name. */
@@ -25,7 +23,8 @@ export interface Server {
   /** "api-3": counted from 1 in its zone. */
   readonly name: string;
   readonly service: OriginService;
-  readonly host: string;
+  /** "address:port" */
+  readonly address: string;
   readonly settings: ServiceTopology;
 }
 
@@ -42,34 +41,27 @@ export function zonesOf(region: Region): readonly Zone[] {
 }
 
 /** Every server of a zone, service by service. */
-export function serversOf(topology: Topology, zone: Zone): readonly Server[] {
+export function serversOf(topology: Topology, plan: AddressPlan, zone: Zone): readonly Server[] {
   return servicesOf(topology.services).flatMap(([service, settings]) =>
-    Array.from({ length: settings.servers }, (_, i) => ({
-      name: `${service}-${i + 1}`,
-      service,
-      host: zoneHost(zone, settings.firstHost + i),
-      settings,
-    })),
+    Array.from({ length: settings.servers }, (_, i) => {
+      const { host, port } = plan.server(zone, settings.firstHost + i);
+      return { name: `${service}-${i + 1}`, service, address: `${host}:${port}`, settings };
+    }),
   );
 }
 
-export function nameServerHosts(topology: Topology): readonly string[] {
-  return Array.from({ length: topology.nameServers }, (_, i) => `127.${topology.nameServerNumber}.0.${i + 1}`);
+export function nameServerSeats({ nameServers }: Topology, plan: AddressPlan): readonly Seat[] {
+  return counted(nameServers, (i) => plan.nameServer(i));
 }
 
-export function routerHosts(region: Region): readonly string[] {
-  return Array.from({ length: region.routers }, (_, i) => `127.${region.number}.0.${i + 1}`);
+export function routerSeats(region: Region, plan: AddressPlan): readonly Seat[] {
+  return counted(region.routers, (i) => plan.router(region, i));
 }
 
-export function forwarderHosts(zone: Zone): readonly string[] {
-  return Array.from({ length: zone.region.forwarders }, (_, i) => zoneHost(zone, i + 1));
+export function forwarderSeats(zone: Zone, plan: AddressPlan): readonly Seat[] {
+  return counted(zone.region.forwarders, (i) => plan.forwarder(zone, i));
 }
 
-/** Where the origin process of a zone has its admin API, and from where its servers connect. */
-export function originHostOf(zone: Zone): string {
-  return zoneHost(zone, originHost);
-}
-
-function zoneHost(zone: Zone, host: number): string {
-  return `127.${zone.region.number}.${zone.number}.${host}`;
+function counted<T>(count: number, make: (i: number) => T): T[] {
+  return Array.from({ length: count }, (_, i) => make(i + 1));
 }

@@ -3,11 +3,17 @@ import type { ServiceTopology, Topology } from "#shared/config/schema/topology.t
 import { formatDuration } from "#shared/core/duration.ts";
 import { healthOf } from "./check.ts";
 import type { TopologyNode } from "./nodes.ts";
-import { forwarderHosts, zonesOf } from "./places.ts";
+import { forwarderSeats, zonesOf } from "./places.ts";
 import type { Region } from "./places.ts";
+import type { AddressPlan } from "./plan.ts";
 
 /** A router: one pool for each HTTP service, whose endpoints are the forwarders of all zones of its region. */
-export function routerConfig(topology: Topology, node: TopologyNode, region: Region): Record<string, unknown> {
+export function routerConfig(
+  topology: Topology,
+  plan: AddressPlan,
+  node: TopologyNode,
+  region: Region,
+): Record<string, unknown> {
   const services = servicesOf(topology.services).flatMap(([name, service]) =>
     protocolOf[name] === "http" && service.port !== undefined ? [{ ...service, name, port: service.port }] : [],
   );
@@ -15,12 +21,13 @@ export function routerConfig(topology: Topology, node: TopologyNode, region: Reg
     listeners: node.listens.map(({ address }) => ({ address })),
     engine: "http-proxy",
     routes: topology.routes.map(({ match, service }) => ({ match, pool: service })),
-    pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, region, service)])),
+    pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, plan, region, service)])),
   };
 }
 
 function pool(
   topology: Topology,
+  plan: AddressPlan,
   region: Region,
   service: ServiceTopology & { readonly port: number },
 ): Record<string, unknown> {
@@ -28,8 +35,8 @@ function pool(
   return {
     balance,
     endpoints: zonesOf(region).flatMap((zone) =>
-      forwarderHosts(zone).map((host, i) => ({
-        address: `${host}:${service.port}`,
+      forwarderSeats(zone, plan).map(({ address }, i) => ({
+        address: `${address}:${service.port}`,
         name: `${zone.name}/l4-${i + 1}`,
         zone: zone.name,
       })),

@@ -5,7 +5,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
@@ -20,6 +20,7 @@ import { FakeClock } from "#test/support/fake-clock.ts";
 import { testHost } from "#test/support/host.ts";
 import { FakeRouter } from "#test/support/routers.ts";
 
+vi.setConfig({ testTimeout: 8_000, hookTimeout: 8_000 });
 const run = promisify(execFile);
 const german = "127.49.0.7";
 const american = "127.1.0.7";
@@ -190,7 +191,7 @@ describe("clients land in their region", () => {
 describe("health", () => {
   beforeEach(async () => {
     await startServer();
-    await until(() => upCount() === 4);
+    await until(() => upCount() === 4 && server.notReady() === undefined);
   });
 
   it("a dead router is left out; a dead region gives way, and comes back when it is healed", async () => {
@@ -351,7 +352,10 @@ describe("over TCP", () => {
 });
 
 describe("bad input", () => {
-  beforeEach(() => startServer(configWith({ services: { web: webService({ health: undefined }) } })));
+  beforeEach(async () => {
+    await startServer(configWith({ services: { web: webService({ health: undefined }) } }));
+    await until(() => server.notReady() === undefined);
+  });
 
   it("random bytes by UDP and TCP do no harm", async () => {
     const random = seededRandom(42);
@@ -416,7 +420,7 @@ describe("a port that is taken", () => {
 describe("reload", () => {
   beforeEach(async () => {
     await startServer();
-    await until(() => upCount() === 4);
+    await until(() => upCount() === 4 && server.notReady() === undefined);
   });
 
   it("takes records, services, addresses and listeners in, and keeps what stays", async () => {

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import os from "node:os";
+import { suggest } from "#shared/config/nearest.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { programOf } from "../stack/spawn.ts";
 import { example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
-export const services = ["geodns", "l7-router", "l4-forwarder", "origin"] as const;
+const services = ["geodns", "l7-router", "l4-forwarder", "origin"] as const;
 
 export const addRun: AddCommand = (program, exitWith) => {
   const command = program
@@ -25,7 +26,7 @@ const passedSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
  * @returns its exit code; 128 + its number where a signal ended it, as shells do */
 function run(service: string, options: readonly string[]): Promise<number> {
   if (!services.some((known) => known === service))
-    throw new UsageError(`there is no service "${service}" (known: ${services.join(", ")})`);
+    throw new UsageError(`there is no service "${service}"${suggest(service, services)}`);
   // Its own session, or the terminal's Ctrl-C would reach it twice. The IPC channel ends it should this process be killed.
   const child = spawn(process.execPath, [programOf(service), ...options], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],

@@ -145,6 +145,18 @@ export const topologySchema = z
       .record(countrySchema, z.int().min(1).max(99))
       .default({})
       .describe("country → calling code: 127.CODE.0.0/16 lies in that country, 127.CODE.0.7 is its test client"),
+    containers: z
+      .strictObject({
+        firstOctet: z
+          .int()
+          .min(1)
+          .max(223)
+          .refine((octet) => octet !== 127, "an octet other than 127, which is loopback")
+          .default(10)
+          .describe("of every address in containers; another than 10 hides that part of the internet from this host"),
+      })
+      .prefault({})
+      .describe("the same stack in containers"),
     scales: z
       .record(z.string(), z.partialRecord(serviceName, serverCount))
       .default({})
