@@ -7,6 +7,7 @@ import { listenError } from "#shared/net/listen.ts";
 export interface UdpListener {
   /** The real "address:port", also where port 0 was asked for. */
   readonly address: string;
+  /** Once or more often. */
   close(): Promise<void>;
 }
 
@@ -44,10 +45,11 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   socket.removeAllListeners("error");
   socket.on("error", () => options.onSendFailed()); // an ICMP error for a reply; the socket goes on
   socket.on("message", (message, from) => receive(socket, message, from, options));
+  let closed: Promise<void> | undefined;
   const close = () =>
-    new Promise<void>((resolve) => {
+    (closed ??= new Promise<void>((resolve) => {
       socket.close(() => resolve());
-    });
+    }));
   return { address: formatSocketAddress(target.host, socket.address().port), close };
 }
 
