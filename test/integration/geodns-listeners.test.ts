@@ -104,8 +104,7 @@ describe("over TCP", () => {
 
 describe("bad input", () => {
   beforeEach(async () => {
-    await bench.start(bench.config({ services: { web: bench.webService({ health: undefined }) } }));
-    await bench.until(() => bench.server.notReady() === undefined);
+    await bench.startReady(bench.config({ services: { web: bench.webService({ health: undefined }) } }));
   });
 
   it("random bytes by UDP and TCP do no harm", async () => {
@@ -170,8 +169,7 @@ describe("a port that is taken", () => {
 
 describe("reload", () => {
   beforeEach(async () => {
-    await bench.start();
-    await bench.until(() => bench.upCount === 4 && bench.server.notReady() === undefined);
+    await bench.startReady();
   });
 
   it("takes records, services, addresses and listeners in, and keeps what stays", async () => {

@@ -35,14 +35,7 @@ describe("reading a name", () => {
     { name: "a label of type 10", bytes: message(0x80, 0), offset: 12 },
     {
       name: "256 bytes",
-      bytes: message(
-        ...Array(3)
-          .fill(["\x3f", "a".repeat(63)])
-          .flat(),
-        0x3f,
-        "a".repeat(63),
-        0,
-      ),
+      bytes: message(...Array.from({ length: 3 }, () => ["\x3f", "a".repeat(63)]).flat(), 0x3f, "a".repeat(63), 0),
       offset: 12,
     },
   ])("refuses: $name", ({ bytes, offset }) => {

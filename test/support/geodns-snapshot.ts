@@ -1,0 +1,85 @@
+import { geodnsSchema } from "#shared/config/schema/geodns.ts";
+import { seededRandom } from "#shared/core/random.ts";
+import { geoOf } from "#shared/geo/geo.ts";
+import { buildIdentity } from "#geodns/snapshot.ts";
+import type { AddressView, RegionView, Snapshot } from "#geodns/snapshot.ts";
+import { createOrder } from "#geodns/steer/order.ts";
+import { types } from "#geodns/wire/codes.ts";
+import { encodeAddress } from "#geodns/wire/encode.ts";
+import { buildZone } from "#geodns/zone/zone.ts";
+
+const config = geodnsSchema.parse({
+  listen: ["127.0.0.1:0"],
+  identity: { id: "ns1", version: "watershed" },
+  geo: {
+    networks: {
+      "127.49.0.0/16": { country: "DE" },
+      "127.49.7.0/24": { country: "US" },
+      "127.1.0.0/16": { country: "US" },
+      "2001:db8::/32": { country: "US" },
+    },
+  },
+  regions: { "eu-west": { location: [53.35, -6.26] }, "us-east": { location: [38.95, -77.45] } },
+  steering: { continents: { EU: ["eu-west", "us-east"], NA: ["us-east", "eu-west"] }, default: "nearest" },
+  services: { web: { regions: { "eu-west": { addresses: ["192.0.2.1"] } } } },
+  dnsZones: {
+    "stream.test": {
+      soa: { primary: "ns1", contact: "hostmaster", negativeTtl: "30s" },
+      records: {
+        "@": { NS: ["ns1"], geo: "web" },
+        ns1: { A: ["127.53.0.1"] },
+        www: { geo: "web" },
+        api: { CNAME: "www" },
+        big: { TXT: ["x".repeat(3_000)] },
+      },
+    },
+  },
+});
+const zone = buildZone("stream.test", config.dnsZones["stream.test"]!);
+const database = {
+  find: () => ({ place: undefined, prefix: 8 }),
+  status: { name: "none", type: "", builtAt: "", ipVersion: 6, nodes: 1 },
+};
+
+/** A region as a snapshot shows it; an address is up only in state up. */
+export const region = (name: string, addresses: Record<string, AddressView["state"]>): [string, RegionView] => {
+  const views = Object.entries(addresses).map(([address, state]) => ({
+    address,
+    weight: 1,
+    type: address.includes(":") ? types.AAAA : types.A,
+    data: encodeAddress(address),
+    up: state === "up",
+    state,
+    reason: state === "up" ? ("OK" as const) : ("CHECK_TIMEOUT" as const),
+  }));
+  const healthy = views.some(({ up }) => up);
+  return [name, { name, healthy, reason: healthy ? "OK" : "CHECK_TIMEOUT", addresses: views }];
+};
+
+export const allUp = [
+  region("eu-west", { "192.0.2.1": "up", "192.0.2.2": "up", "192.0.2.3": "up", "2001:db8::1": "up" }),
+  region("us-east", { "198.51.100.1": "up", "198.51.100.2": "up" }),
+];
+
+/** A snapshot of these regions. */
+export function snapshotOf(regions: readonly [string, RegionView][] = allUp, ready = true): Snapshot {
+  return {
+    zones: new Map([[zone.apex, zone]]),
+    geo: geoOf(database, config.geo.networks),
+    rules: config,
+    services: new Map([
+      [
+        "web",
+        {
+          name: "web",
+          ttl: 10,
+          answers: 2,
+          ready,
+          regions: new Map(regions),
+          order: createOrder("round-robin", seededRandom(1)),
+        },
+      ],
+    ]),
+    identity: buildIdentity(config.identity),
+  };
+}
