@@ -214,11 +214,25 @@ describe("places that other schemas have", () => {
       ],
     },
     {
+      name: "a reference to what is not there, beside keys that are wrong themselves",
+      text: `listen: ["127.0.0.1"]\nregions: {a: {location: [1, 1]}}\nsteering: {default: [b]}\n${rest}`,
+      says: [
+        '1:10 listen[0]: expected an "address:port" such as "127.0.0.1:8080", got "127.0.0.1"',
+        '3:22 steering.default[0]: there is no region "b" (known: a)',
+      ],
+    },
+    {
+      name: "one mistake that two checks see is told once",
+      text: `listen: ["127.0.0.1:53"]\nregions: {}\ndnsZones: {x.test: {soa: {primary: a, contact: b}, records: {a: {A: [1.2.3.256]}}}}`,
+      says: ['3:70 dnsZones["x.test"].records.a.A[0]: expected an IPv4 or IPv6 address, got "1.2.3.256"'],
+    },
+    {
       name: "a fault behind an alias, where the alias leads",
       text: `listen: &l ["127.0.0.1"]\nregions: {}\n${rest}\nservices: {web: {regions: {}, health: {type: http, expectStatus: *l}}}`,
       says: [
         '1:13 listen[0]: expected an "address:port" such as "127.0.0.1:8080", got "127.0.0.1"',
         '1:13 services.web.health.expectStatus[0]: expected a whole number 100..599, got "127.0.0.1"',
+        "4:39 services.web.health: needs the port that is checked",
       ],
     },
   ];

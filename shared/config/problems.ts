@@ -40,10 +40,18 @@ export function problemsOf(
   file: string,
   positionOf?: PositionOf,
 ): Problem[] {
-  const problems = issues
-    .flatMap((issue) => findingsOf(schema, value, issue))
-    .map((finding) => toProblem(finding, file, positionOf));
+  const findings = issues.flatMap((issue) => findingsOf(schema, value, issue));
+  const problems = onceAPlace(findings).map((finding) => toProblem(finding, file, positionOf));
   return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+/** One mistake is told once: what later checks make of the same value follows from it. */
+function onceAPlace(findings: readonly Finding[]): Finding[] {
+  const told = new Set<string>();
+  return findings.filter(({ of, path }) => {
+    const place = formatPath(path);
+    return of === "key" || told.size < told.add(place).size;
+  });
 }
 
 function toProblem({ at, of, path, message, ...parts }: Finding, file: string, positionOf?: PositionOf): Problem {

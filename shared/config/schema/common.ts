@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
 import { parseBytes } from "#shared/core/bytes.ts";
 import { parseDurationMs } from "#shared/core/duration.ts";
@@ -62,6 +63,10 @@ export const healthSchema = z
     path: z.string().startsWith("/").default("/health").describe("target of the GET of an http check"),
     host: z.string().optional().describe("Host header of an http check; default: the address"),
     expectStatus: z.array(z.int().min(100).max(599)).min(1).default([200]).describe("statuses that pass"),
+    drainingCounts: z
+      .boolean()
+      .default(true)
+      .describe("503 with reason DRAINING counts at once; false where the endpoint passes on what others answer"),
     interval: durationSchema.prefault("10s").describe("from one check to the next, ±10 % jitter"),
     timeout: durationSchema.prefault("2s").describe("of one whole check"),
     fall: count(100).default(3).describe("failures in a row that take an endpoint out"),
@@ -103,8 +108,8 @@ export const retriesSchema = z
   })
   .transform(({ perTryTimeout, ...rest }) => ({ ...rest, perTryTimeoutMs: perTryTimeout }));
 
-export const poolSchema = z
-  .strictObject({
+export const poolSchema = crossCheck(
+  z.strictObject({
     balance: balanceSchema.default("round-robin").describe("how the next endpoint is chosen; see balancing.md"),
     endpoints: z.array(endpointSchema).max(10_000).describe("whom the pool is made of"),
     health: healthSchema.optional().describe("without it every endpoint counts as up"),
@@ -123,8 +128,8 @@ export const poolSchema = z
       .max(100)
       .default(50)
       .describe("percent of endpoints that must be eligible; below it all are used"),
-  })
-  .superRefine((pool, context) => {
+  }),
+  (pool, context) => {
     const seen = new Set<string>();
     for (const [i, endpoint] of pool.endpoints.entries()) {
       if (seen.has(endpoint.address))
@@ -135,12 +140,12 @@ export const poolSchema = z
         });
       seen.add(endpoint.address);
     }
-  })
-  .transform(({ connectionMaxAge, slowStart, ...rest }) => ({
-    ...rest,
-    connectionMaxAgeMs: connectionMaxAge,
-    slowStartMs: slowStart ?? 0,
-  }));
+  },
+).transform(({ connectionMaxAge, slowStart, ...rest }) => ({
+  ...rest,
+  connectionMaxAgeMs: connectionMaxAge,
+  slowStartMs: slowStart ?? 0,
+}));
 export type PoolConfig = z.output<typeof poolSchema>;
 
 /** Keys that every service has. */

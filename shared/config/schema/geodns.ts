@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
 import {
   addressSchema,
@@ -125,8 +126,8 @@ const serviceSchema = z.strictObject({
 export type GeoServiceConfig = z.output<typeof serviceSchema>;
 
 /** geodns.yaml */
-export const geodnsSchema = z
-  .strictObject({
+export const geodnsSchema = crossCheck(
+  z.strictObject({
     ...nodeKeys,
     listen: z.array(socketAddressSchema).min(1).describe("UDP and TCP each"),
     geo: geoSchema.prefault({}).describe("where clients are"),
@@ -155,8 +156,8 @@ export const geodnsSchema = z
       })
       .default({})
       .describe("CH TXT id.server and version.bind; REFUSED without; id is the NSID too"),
-  })
-  .superRefine((config, context) => {
+  }),
+  (config, context) => {
     steeringMustNameRegions(context, config.regions, config.steering);
     for (const [name, service] of Object.entries(config.services)) {
       for (const region of Object.keys(service.regions))
@@ -174,7 +175,8 @@ export const geodnsSchema = z
             message: `there is no service "${record.geo}" (known: ${Object.keys(config.services).join(", ") || "none"})`,
           });
       }
-  });
+  },
+);
 export type GeodnsConfig = z.output<typeof geodnsSchema>;
 
 function checkService(context: z.core.$RefinementCtx, service: GeoServiceConfig, path: PropertyKey[]): void {

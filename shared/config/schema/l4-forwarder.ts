@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import {
   durationSchema,
   nodeKeys,
@@ -22,8 +23,8 @@ const listenerSchema = z.strictObject({
 });
 
 /** l4-forwarder.yaml */
-export const l4ForwarderSchema = z
-  .strictObject({
+export const l4ForwarderSchema = crossCheck(
+  z.strictObject({
     ...nodeKeys,
     mode: z.literal("userspace").default("userspace").describe("who moves the bytes: this process"),
     listeners: z.array(listenerSchema).min(1).describe("one for each service"),
@@ -45,8 +46,8 @@ export const l4ForwarderSchema = z
       }))
       .prefault({})
       .describe("how long each step may take"),
-  })
-  .superRefine((config, context) => {
+  }),
+  (config, context) => {
     for (const [i, listener] of config.listeners.entries())
       poolMustExist(context, config.pools, listener.pool, ["listeners", i, "pool"]);
     const seen = new Set<string>();
@@ -55,6 +56,7 @@ export const l4ForwarderSchema = z
         context.addIssue({ code: "custom", path: ["listeners", i, "address"], message: `${address} is listed twice` });
       seen.add(address);
     }
-  });
+  },
+);
 export type L4ForwarderConfig = z.output<typeof l4ForwarderSchema>;
 export type L4ListenerConfig = L4ForwarderConfig["listeners"][number];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import {
   bytesSchema,
   cidrSchema,
@@ -40,8 +41,8 @@ const routeSchema = z.strictObject({
 export type RouteConfig = z.output<typeof routeSchema>;
 
 /** l7-router.yaml */
-export const l7RouterSchema = z
-  .strictObject({
+export const l7RouterSchema = crossCheck(
+  z.strictObject({
     ...nodeKeys,
     listeners: z
       .array(z.strictObject({ address: socketAddressSchema.describe("where it accepts connections") }))
@@ -77,11 +78,12 @@ export const l7RouterSchema = z
       .prefault({})
       .describe("how long each step may take"),
     accessLog: z.boolean().default(false).describe("one log line a request"),
-  })
-  .superRefine((config, context) => {
+  }),
+  (config, context) => {
     for (const [i, route] of config.routes.entries())
       poolMustExist(context, config.pools, route.pool, ["routes", i, "pool"]);
-  });
+  },
+);
 export type L7RouterConfig = z.output<typeof l7RouterSchema>;
 
 function isRegularExpression(text: string): boolean {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import { nodeKeys, proxyVersionSchema, socketAddressSchema } from "./common.ts";
 
 export const originServices = ["web", "api", "static", "admin", "telemetry", "db"] as const;
@@ -15,8 +16,8 @@ const serverSchema = z.strictObject({
 export type OriginServerConfig = z.output<typeof serverSchema>;
 
 /** origin.yaml: the servers of one zone, in one process. */
-export const originSchema = z
-  .strictObject({
+export const originSchema = crossCheck(
+  z.strictObject({
     ...nodeKeys,
     servers: z.array(serverSchema).min(1).max(1_000).describe("the servers of the zone"),
     replicas: z
@@ -24,8 +25,8 @@ export const originSchema = z
       .max(16)
       .default([])
       .describe("where api servers read the film catalogue: the db listeners of the zone's forwarders, asked in turn"),
-  })
-  .superRefine((origin, context) => {
+  }),
+  (origin, context) => {
     const names = new Set<string>();
     const addresses = new Set<string>();
     for (const [i, { name, address }] of origin.servers.entries()) {
@@ -36,5 +37,6 @@ export const originSchema = z
       names.add(name);
       addresses.add(address);
     }
-  });
+  },
+);
 export type OriginConfig = z.output<typeof originSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
 import {
   balanceSchema,
   countrySchema,
@@ -76,8 +77,8 @@ const serviceSchema = z.strictObject({
 });
 
 /** topology.yaml: the whole stack, from which the config of every node is derived. */
-export const topologySchema = z
-  .strictObject({
+export const topologySchema = crossCheck(
+  z.strictObject({
     dnsZone: z
       .string()
       .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "a domain name in small letters, without the last dot")
@@ -161,11 +162,12 @@ export const topologySchema = z
       .record(z.string(), z.partialRecord(serviceName, serverCount))
       .default({})
       .describe("name → servers of a zone, in place of those above"),
-  })
-  .superRefine((topology, context) => {
+  }),
+  (topology, context) => {
     for (const { path, message } of clashesOf(topology)) context.addIssue({ code: "custom", path, message });
     steeringMustNameRegions(context, topology.regions, topology.steering);
-  });
+  },
+);
 export type Topology = z.output<typeof topologySchema>;
 export type RegionTopology = Topology["regions"][string];
 export type ServiceTopology = NonNullable<Topology["services"][OriginService]>;
