@@ -65,6 +65,11 @@ describe("commands", () => {
     { name: "a control byte for a type", bytes: "*1\r\n\u0001", why: "expected '$', got '\\x01'" },
     { name: "a negative word", bytes: "*1\r\n$-1\r\n", why: "invalid bulk length" },
     { name: "a word over the limit", bytes: `*1\r\n$${bulkBytesMax + 1}\r\n`, why: "invalid bulk length" },
+    {
+      name: "words that are too big together",
+      bytes: `*5\r\n${`$${bulkBytesMax}\r\n${"x".repeat(bulkBytesMax)}\r\n`.repeat(4)}$1\r\n`,
+      why: "too big command",
+    },
     { name: "too many words", bytes: `*${argumentsMax + 1}\r\n`, why: "invalid multibulk length" },
     { name: "a count that is no number", bytes: "*1e3\r\n", why: "invalid multibulk length" },
     { name: "an endless line", bytes: "A".repeat(20_000), why: "too big inline request" },

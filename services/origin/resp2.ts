@@ -3,6 +3,7 @@
 
 export const bulkBytesMax = 65_536; // a film is 100 bytes; nobody needs more of us
 export const argumentsMax = 1_024; // an MGET of a whole page of films, many times over
+export const commandBytesMax = 262_144; // of all its words: an MGET of 1,024 keys takes a tenth
 const lineBytesMax = 16_384; // an inline command; Redis allows 64 KiB
 const depthMax = 4; // replies nest arrays at most twice here
 
@@ -120,6 +121,7 @@ export class CommandParser {
   readonly #unread = new Unread();
   #words: Buffer[] = [];
   #missing = 0;
+  #commandBytes = 0;
   #bulkLength: number | undefined;
 
   push(chunk: Uint8Array): void {
@@ -150,6 +152,7 @@ export class CommandParser {
     }
     const words = this.#words;
     this.#words = [];
+    this.#commandBytes = 0;
     return words;
   }
 
@@ -162,6 +165,8 @@ export class CommandParser {
       if (line === undefined) return undefined;
       const length = lengthOf(line.slice(1), bulkBytesMax, "bulk");
       if (length < 0) throw new Malformed("invalid bulk length");
+      this.#commandBytes += length;
+      if (this.#commandBytes > commandBytesMax) throw new Malformed("too big command");
       this.#bulkLength = length;
     }
     const word = this.#unread.bulk(this.#bulkLength);

@@ -1,12 +1,14 @@
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
 import type net from "node:net";
 import { balanceNames } from "#shared/config/schema/common.ts";
 import type { BalanceName } from "#shared/config/schema/common.ts";
 import { parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { AdminPool, AdminState } from "#shared/endpoint/status.ts";
+import { ConnectionLimit } from "#shared/net/connection-limit.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
 import { guard } from "./admin-guard.ts";
@@ -25,6 +27,7 @@ export interface AdminNode {
   drain(): void;
 }
 
+const connectionsMax = 64; // of their own, so that a node that is full of traffic still answers its operator
 const bodyBytesMax = 64 * 1_024; // commands are a few words
 const adminStates: Readonly<Record<string, AdminState>> = { drain: "draining", enable: "enabled", disable: "disabled" };
 
@@ -43,7 +46,7 @@ export async function listenAdmin(node: AdminNode, address: string, token: strin
     );
   let app = adminApp(node, token);
   const server = createAdaptorServer({ fetch: (request, bindings) => app.fetch(request, bindings) }) as net.Server;
-  const listener = await listenServer(server, address);
+  const listener = await listenServer(server, address, new ConnectionLimit(connectionsMax));
   return { ...listener, extend: (extendAdmin) => (app = adminApp(node, token, extendAdmin)) };
 }
 
@@ -58,6 +61,7 @@ export function adminApp(node: AdminNode, token: string | undefined, extendAdmin
   const app = new Hono();
   app.onError((error, c) => {
     if (error instanceof UsageError) return c.json({ error: error.message }, 400);
+    if (error instanceof HTTPException) return c.json({ error: error.message }, error.status); // 413 of bodyLimit
     node.host.log.error({ error: messageOf(error), path: c.req.path }, "admin_failed");
     return c.json({ error: "internal error; see the log" }, 500);
   });

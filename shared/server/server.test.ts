@@ -136,6 +136,7 @@ describe("admin API", () => {
     expect((await put("ip-hash")).status).toBe(200);
     expect(service.pool.balance).toBe("ip-hash");
     expect((await put("fastest")).status).toBe(400);
+    expect((await put("x".repeat(70_000))).status).toBe(413);
   });
 
   it("reloads, and keeps the old config when the new one is refused", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatName, isAtOrBelow, parentOf, parseName, readName } from "./name.ts";
+import { formatName, isAtOrBelow, parentOf, parseName, readName, skipName } from "./name.ts";
 
 const header = Buffer.alloc(12);
 const message = (...parts: readonly (string | number)[]) =>
@@ -91,5 +91,32 @@ describe("names that people write", () => {
     expect(isAtOrBelow("\x07x\x01b\x04tes", "\x01b\x04tes")).toBe(false);
     expect(parentOf(name("a.b"))).toBe(name("b"));
     expect(parentOf("")).toBe("");
+  });
+});
+
+describe("names that only have to be passed over", () => {
+  it("end behind their pointer, which is not followed", () => {
+    const loop = message(0xc0, 14, 0xc0, 12, 0xc0, 12);
+    expect(skipName(loop, 16)).toBe(18);
+    expect(skipName(message(1, "a", 0), 12)).toBe(15);
+  });
+
+  for (const { name, bytes } of [
+    { name: "a pointer forwards", bytes: message(0xc0, 14, 0) },
+    { name: "a pointer into the header", bytes: message(0xc0, 4) },
+    { name: "half a pointer", bytes: message(0xc0) },
+    { name: "a reserved label type", bytes: message(0x80, 1) },
+    { name: "a cut label", bytes: message(5, "a") },
+    { name: "no end", bytes: message(1, "a") },
+  ])
+    it(`${name} is refused`, () => expect(skipName(bytes, 12)).toBeUndefined());
+
+  it("a chain of more pointers than a name has labels is refused, however long it is", () => {
+    const root = 12;
+    const pointerAt = (i: number) => root + 1 + 2 * i;
+    const chain = Array.from({ length: 128 }, (_, i) => (i === 0 ? root : pointerAt(i - 1)));
+    const bytes = message(0, ...chain.flatMap((target) => [0xc0 | (target >> 8), target & 0xff]));
+    expect(readName(bytes, pointerAt(126))).toEqual({ name: "", end: pointerAt(127) });
+    expect(readName(bytes, pointerAt(127))).toBeUndefined();
   });
 });

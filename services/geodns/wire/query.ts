@@ -2,7 +2,7 @@ import { optionCodes, types } from "./codes.ts";
 import type { Rcode } from "./codes.ts";
 import { readSubnet } from "./ecs.ts";
 import type { Subnet } from "./ecs.ts";
-import { readName } from "./name.ts";
+import { readName, skipName } from "./name.ts";
 import type { Name } from "./name.ts";
 
 const headerBytes = 12; // RFC 1035 §4.1.1
@@ -81,17 +81,22 @@ function refuse(header: Header, rcode: Rcode): Reading {
 /** @returns `only` unless there is exactly one question; undefined if one is malformed */
 function readQuestions(message: Uint8Array): { only: Question | undefined; end: number } | undefined {
   const count = read16(message, 4);
-  let offset = headerBytes;
-  let question: Question | undefined;
+  if (count === 1) return readQuestion(message);
+  let end = headerBytes;
   for (let i = 0; i < count; i++) {
-    const read = readName(message, offset);
-    if (!read || read.end + 4 > message.length) return undefined;
-    const { name, end } = read;
-    const bytes = message.subarray(offset, end + 4);
-    question = { name, type: read16(message, end), class: read16(message, end + 2), bytes };
-    offset = end + 4;
+    const nameEnd = skipName(message, end);
+    if (nameEnd === undefined || nameEnd + 4 > message.length) return undefined;
+    end = nameEnd + 4;
   }
-  return { only: count === 1 ? question : undefined, end: offset };
+  return { only: undefined, end };
+}
+
+function readQuestion(message: Uint8Array): { only: Question; end: number } | undefined {
+  const read = readName(message, headerBytes);
+  if (!read || read.end + 4 > message.length) return undefined;
+  const { name, end } = read;
+  const bytes = message.subarray(headerBytes, end + 4);
+  return { only: { name, type: read16(message, end), class: read16(message, end + 2), bytes }, end: end + 4 };
 }
 
 interface Opt {
@@ -112,18 +117,19 @@ function readRecords(message: Uint8Array, start: number): { opt: Opt | undefined
   // A query answers nothing. Each turn uses up 11 bytes or ends the walk.
   let wellFormed = answers === 0;
   for (let i = 0; i < count && wellFormed; i++) {
-    const owner = readName(message, offset);
-    if (!owner || owner.end + 10 > message.length) return { opt, wellFormed: false };
-    const type = read16(message, owner.end);
-    const dataStart = owner.end + 10;
-    offset = dataStart + read16(message, owner.end + 8);
+    const isRoot = message[offset] === 0;
+    const ownerEnd = skipName(message, offset);
+    if (ownerEnd === undefined || ownerEnd + 10 > message.length) return { opt, wellFormed: false };
+    const type = read16(message, ownerEnd);
+    const dataStart = ownerEnd + 10;
+    offset = dataStart + read16(message, ownerEnd + 8);
     if (offset > message.length) return { opt, wellFormed: false };
     if (type !== types.OPT) continue;
-    if (opt || i < firstAdditional || owner.name !== "") wellFormed = false;
+    if (opt || i < firstAdditional || !isRoot) wellFormed = false;
     opt ??= {
-      class: read16(message, owner.end + 2),
-      version: message[owner.end + 5] ?? 0,
-      flags: read16(message, owner.end + 6),
+      class: read16(message, ownerEnd + 2),
+      version: message[ownerEnd + 5] ?? 0,
+      flags: read16(message, ownerEnd + 6),
       data: message.subarray(dataStart, offset),
     };
   }

@@ -9,6 +9,7 @@ import {
   poolSchema,
   socketAddressSchema,
 } from "./common.ts";
+import { isRegularExpression, nestsRepetition } from "./regular-expression.ts";
 
 const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a token (RFC 9110 §5.6.2)");
 
@@ -25,6 +26,10 @@ export const matchSchema = z.strictObject({
   pathRegex: z
     .string()
     .refine(isRegularExpression, "a regular expression of JavaScript")
+    .refine(
+      (text) => !nestsRepetition(text),
+      "no repetition inside a repetition: a client could make it run for minutes",
+    )
     .optional()
     .describe("matched against the whole normalised path"),
   methods: z.array(token).min(1).optional().describe("one of these"),
@@ -85,11 +90,3 @@ export const l7RouterSchema = crossCheck(
   },
 );
 export type L7RouterConfig = z.output<typeof l7RouterSchema>;
-
-function isRegularExpression(text: string): boolean {
-  try {
-    return Boolean(new RegExp(text, "u"));
-  } catch {
-    return false;
-  }
-}
