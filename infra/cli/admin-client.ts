@@ -1,5 +1,6 @@
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { TrafficError, assert } from "#shared/core/error.ts";
+import { adminToken } from "#shared/server/token.ts";
 import { requestHttp } from "./http-client.ts";
 
 const statusBytesMax = 32 * 1_048_576; // ten thousand endpoints of some 400 bytes in several pools
@@ -9,23 +10,26 @@ export interface AdminReply {
   readonly text: string;
 }
 
-/** GET of the admin API of one node, with the token of WATERSHED_ADMIN_TOKEN where it is set.
+/** GET of the admin API of one node, with the token of the environment where there is one.
  * @param admin "address:port"
  * @throws {TrafficError} if no whole answer came within `timeoutMs` */
-export async function getAdmin(admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+export function getAdmin(admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+  return askAdmin("GET", admin, path, timeoutMs);
+}
+
+/** POST without a body: a change. @see getAdmin */
+export function postAdmin(admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+  return askAdmin("POST", admin, path, timeoutMs);
+}
+
+async function askAdmin(method: "GET" | "POST", admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
   const address = parseSocketAddress(admin);
   assert(address, `${admin} was validated with the topology`);
-  const token = process.env["WATERSHED_ADMIN_TOKEN"];
   const answer = await requestHttp({
     ...address,
-    method: "GET",
+    method,
     target: path,
-    headers: [
-      ["Host", admin],
-      ["Connection", "close"],
-      ["User-Agent", "watershed-cli"],
-      ...(token ? [["Authorization", `Bearer ${token}`] as const] : []),
-    ],
+    headers: [...adminHeaders(admin), ["Connection", "close"], ...(method === "POST" ? [noBody] : [])],
     connectTimeoutMs: timeoutMs,
     timeoutMs,
     bodyKeptBytesMax: statusBytesMax,
@@ -33,6 +37,18 @@ export async function getAdmin(admin: string, path: string, timeoutMs: number): 
   if (!answer.complete)
     throw new TrafficError("UPSTREAM_RESET", `${admin}: the answer was cut`, { origin: "upstream" });
   return { status: answer.status, text: answer.body.toString("utf8") };
+}
+
+const noBody = ["Content-Length", "0"] as const;
+
+/** Headers of every request to an admin API. */
+export function adminHeaders(admin: string): (readonly [string, string])[] {
+  const token = adminToken();
+  return [
+    ["Host", admin],
+    ["User-Agent", "watershed-cli"],
+    ...(token ? [["Authorization", `Bearer ${token}`] as const] : []),
+  ];
 }
 
 /** The JSON object at `path`.

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
+import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
 import { addDown } from "./commands/down.ts";
 import { addRun } from "./commands/run.ts";
@@ -10,7 +11,7 @@ import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
 /** In the order of the help. */
-const commands = [addUp, addDown, addStatus, addTrace, addCheck, addRun];
+const commands = [addUp, addDown, addStatus, addTrace, addChaos, addCheck, addRun];
 
 /** Runs one command.
  * @param argv without the program's own name

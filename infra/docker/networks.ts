@@ -1,5 +1,5 @@
 import type { Topology } from "#shared/config/schema/topology.ts";
-import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
+import { cidrContains, parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
 import { assert } from "#shared/core/error.ts";
 import { containerOctets } from "#shared/topology/plan.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
@@ -71,23 +71,8 @@ export function clientAttachments({ containers }: Topology, code: number): Reado
 
 /** Whether an address, or the whole of a network, lies in a network. */
 export function isIn(inner: string, outer: string): boolean {
-  const of = cidrOf(outer);
-  const one = cidrOf(inner);
-  return one.prefix >= of.prefix && maskedEqual(one.bytes, of.bytes, of.prefix);
-}
-
-function cidrOf(text: string): { readonly bytes: Uint8Array; readonly prefix: number } {
-  const bytes = parseAddress(text);
-  const cidr = bytes ? { bytes, prefix: bytes.length * 8 } : parseCidr(text);
-  assert(cidr, `${text} is an address or a network`);
-  return cidr;
-}
-
-function maskedEqual(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
-  if (a.length !== b.length) return false;
-  for (let bit = 0; bit < prefix; bit++) {
-    const mask = 0x80 >> (bit % 8);
-    if (((a[bit >> 3] ?? 0) & mask) !== ((b[bit >> 3] ?? 0) & mask)) return false;
-  }
-  return true;
+  const of = parseCidr(outer);
+  const bytes = parseAddress(inner);
+  const one = bytes ? { bytes, prefix: bytes.length * 8 } : parseCidr(inner);
+  return of !== undefined && one !== undefined && one.prefix >= of.prefix && cidrContains(of, one.bytes);
 }

@@ -191,7 +191,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     const stays = new Set(listeners.values());
     const stopped = oldListeners.filter((listener) => !stays.has(listener)).map((listener) => listener.stop());
     await Promise.all([...reconfigured, ...stopped]);
-    for (const pool of oldPools) if (pools.get(pool.name) !== pool) pool.stop();
+    for (const pool of oldPools) if (pools.get(pool.name) !== pool) pool.stop(pools.get(pool.name));
   }
 
   async #carry(socket: Socket, listener: ForwardListener): Promise<void> {

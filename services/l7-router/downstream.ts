@@ -1,22 +1,17 @@
-import { STATUS_CODES, ServerResponse } from "node:http";
-import type { IncomingMessage } from "node:http";
+import { STATUS_CODES } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex, Readable } from "node:stream";
-import type { Clock } from "#shared/core/clock.ts";
 import { TrafficError } from "#shared/core/error.ts";
 import type { RawHead } from "./head.ts";
+import { valueOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
-import { IdleTimer } from "./idle-timer.ts";
+import type { EarlyBytes } from "./listener/bare.ts";
 import { endLingering, reset } from "./listener/end.ts";
+import { clientGone, pump } from "./pump.ts";
+import type { StreamLimits } from "./pump.ts";
 
-export interface StreamLimits {
-  readonly clock: Clock;
-  /** The server says nothing. */
-  readonly silentMs: number;
-  /** The client takes nothing. */
-  readonly blockedMs: number;
-}
-
-const framingHeader = /^(?:content-length|transfer-encoding)$/i;
+const informationsMax = 16; // 1xx answers passed on for one request: hints of a page, or a few minutes of 102s
+const informationBytesMax = 65_536; // of their headers: as much as the head of an answer may have
 
 /** The client's side of one request: its head and body, and the way back. */
 export class Downstream {
@@ -35,6 +30,10 @@ export class Downstream {
   readonly #response: ServerResponse;
   readonly #aborter = new AbortController();
   readonly #hasBody: boolean;
+  readonly #early: EarlyBytes | undefined;
+  #informations = 0;
+  #informationBytes = 0;
+  #isToldToContinue = false;
   #upgraded = false;
   #isLast = false;
 
@@ -43,6 +42,7 @@ export class Downstream {
     response: ServerResponse,
     socket: Duplex,
     ends: { peer: string; local: string },
+    early?: EarlyBytes,
   ) {
     this.head = {
       method: message.method ?? "",
@@ -52,7 +52,8 @@ export class Downstream {
     };
     this.message = message;
     // Said by the head: the parser calls a message complete only after it has told of it.
-    this.#hasBody = message.rawHeaders.some((name, i) => i % 2 === 0 && framingHeader.test(name));
+    this.#hasBody = isFramed(message.rawHeaders);
+    this.#early = early;
     this.socket = socket;
     this.peer = ends.peer;
     this.local = ends.local;
@@ -92,11 +93,19 @@ export class Downstream {
     return this.#response.writableEnded;
   }
 
-  /** A 1xx on its way to the final answer. HTTP/1.0 knows none. */
+  /** A 1xx on its way to the final answer. HTTP/1.0 knows none. Beyond a 100 they are hints: those that are too many, or
+   * that the client is too slow for, are dropped. */
   inform(status: number, headers: HeaderList): void {
     if (this.head.version === "1.0" || this.headSent || this.signal.aborted) return;
-    if (status === 100) this.#response.writeContinue();
-    else this.#response.writeInformation(status, [...headers]);
+    if (status === 100) {
+      if (!this.#isToldToContinue) this.#response.writeContinue();
+      this.#isToldToContinue = true;
+      return;
+    }
+    this.#informations++;
+    for (const text of headers) this.#informationBytes += text.length;
+    if (this.#informations > informationsMax || this.#informationBytes > informationBytesMax) return;
+    if (!this.socket.writableNeedDrain) this.#response.writeInformation(status, [...headers]);
   }
 
   /** Sends a whole answer.
@@ -108,7 +117,7 @@ export class Downstream {
 
   /** Sends an answer as it comes; resolves when the client's kernel has it all.
    * @throws {TrafficError} UPSTREAM_RESET if the body is cut: the client's connection has then been reset, so that it
-   * never looks whole; CLIENT_GONE; TIMEOUT */
+   * never looks whole; CLIENT_GONE; IDLE */
   async stream(
     answer: { status: number; statusText: string; headers: HeaderList; body: Readable; trailers: () => HeaderList },
     close: boolean,
@@ -117,7 +126,7 @@ export class Downstream {
     this.signal.throwIfAborted();
     this.#writeHead(answer.status, answer.statusText, answer.headers, close);
     try {
-      await this.#pump(answer.body, answer.trailers, limits);
+      await pump(answer.body, this.#response, answer.trailers, limits);
     } catch (error) {
       reset(this.socket);
       throw error;
@@ -131,6 +140,7 @@ export class Downstream {
     const lines = ["HTTP/1.1 101 Switching Protocols"];
     for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
     this.socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    this.#early?.giveBack();
     return this.socket;
   }
 
@@ -143,6 +153,7 @@ export class Downstream {
     const response = this.#response;
     const lines = close ? [...headers, "Connection", "close"] : [...headers];
     this.#isLast = close;
+    this.#early?.drop();
     if (close && !this.isWhole) endLingering(this.socket);
     if (this.head.version === "1.0") response.useChunkedEncodingByDefault = false; // even if it says TE: chunked
     try {
@@ -151,78 +162,10 @@ export class Downstream {
       throw new TrafficError("UPSTREAM_INVALID", "a header of the answer is invalid", { origin: "upstream", cause });
     }
   }
-
-  #pump(body: Readable, trailers: () => HeaderList, limits: StreamLimits): Promise<void> {
-    const response = this.#response;
-    return new Promise((resolve, reject) => {
-      const { clock } = limits;
-      let blocked: IdleTimer | undefined;
-      const silent = new IdleTimer(clock, limits.silentMs, () => !blocked && settle(stalled("server")));
-      const settle = (error?: TrafficError) => {
-        silent.cancel();
-        blocked?.cancel();
-        if (!error) return resolve();
-        body.destroy();
-        reject(error);
-      };
-      body.on("data", (chunk: Buffer) => {
-        silent.touch();
-        if (response.write(chunk)) return;
-        body.pause();
-        blocked ??= new IdleTimer(clock, limits.blockedMs, () => settle(stalled("client")));
-      });
-      response.on("drain", () => {
-        blocked?.cancel();
-        blocked = undefined;
-        silent.touch();
-        body.resume();
-      });
-      body.on("end", () => {
-        silent.cancel();
-        blocked ??= new IdleTimer(clock, limits.blockedMs, () => settle(stalled("client")));
-        const lines = trailers();
-        if (lines.length > 0 && response.chunkedEncoding) response.addTrailers(pairsOf(lines));
-        response.end();
-      });
-      body.on("error", () => settle(cut()));
-      body.on("close", () => !body.readableEnded && settle(cut()));
-      response.once("finish", () => settle());
-      response.once("close", () => !response.writableFinished && settle(clientGone()));
-      // An answer whose body takes its time shows its head now; one whose body is here goes out in one write.
-      setImmediate(() => !response.writableEnded && response.flushHeaders());
-    });
-  }
 }
 
-/** The client's side of an upgrade request: node:http gives the bare connection, the answer is still HTTP. */
-export function responseOnBareSocket(message: IncomingMessage, socket: Duplex): ServerResponse {
-  const response = new ServerResponse(message);
-  response.shouldKeepAlive = false; // No parser reads this connection any more.
-  response.assignSocket(socket as never);
-  response.once("finish", () => {
-    response.detachSocket(socket as never);
-    socket.end();
-    response.emit("close");
-  });
-  return response;
-}
-
-function pairsOf(lines: HeaderList): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let i = 0; i < lines.length; i += 2) pairs.push([lines[i] ?? "", lines[i + 1] ?? ""]);
-  return pairs;
-}
-
-function clientGone(): TrafficError {
-  return new TrafficError("CLIENT_GONE", "the client left before its answer was whole", { origin: "downstream" });
-}
-
-function cut(): TrafficError {
-  return new TrafficError("UPSTREAM_RESET", "the server left within its answer", { origin: "upstream" });
-}
-
-function stalled(who: "server" | "client"): TrafficError {
-  return new TrafficError("IDLE", `the ${who} stood still within the answer`, {
-    origin: who === "server" ? "upstream" : "downstream",
-  });
+/** A length of 0 is no body. */
+function isFramed(headers: HeaderList): boolean {
+  const length = valueOf(headers, "content-length");
+  return (length !== undefined && !/^0+$/.test(length)) || valueOf(headers, "transfer-encoding") !== undefined;
 }

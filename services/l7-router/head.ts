@@ -118,6 +118,7 @@ function readTarget(raw: RawHead): Target | Refusal {
   if (absolute && rest === "" && raw.method === "OPTIONS") return { path: "*", query: "", authority: absolute[1] };
   const [path, query] = splitQuery(rest.startsWith("/") || !absolute ? rest : `/${rest}`);
   if (!path.startsWith("/")) return bad("the target is neither a path nor a URL");
+  if (query.includes("%00")) return bad("%00 in the query");
   const normalised = normalisePath(path);
   return normalised.ok ? { path: normalised.path, query, authority: absolute?.[1] } : bad(normalised.why);
 }

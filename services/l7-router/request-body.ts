@@ -10,14 +10,18 @@ export interface RequestBodyOptions {
   readonly bytesMax: number;
   /** Between two bytes of the client's. */
   readonly idleMs: number;
+  /** The client sends it only at the server's word (Expect: 100-continue), or when it has waited long enough. */
+  readonly heldBack: boolean;
 }
 
 /** A request's body on its way to a server: never more than the limit, never waiting for the client without end.
- * Is destroyed with RefusedError 413 or 408, or TrafficError CLIENT_GONE. */
+ * Is destroyed with RefusedError 413 or 408, or TrafficError CLIENT_GONE. Emits "turn" when `waitsForServer` changes. */
 export class RequestBody extends Readable {
   readonly #source: IncomingMessage;
   readonly #options: RequestBodyOptions;
   #waiting: IdleTimer | undefined;
+  #isWanted = false;
+  #isHeldBack: boolean;
   #bytes = 0;
 
   constructor(source: IncomingMessage, options: RequestBodyOptions) {
@@ -25,6 +29,8 @@ export class RequestBody extends Readable {
     this.on("error", () => {}); // It may be cut while nobody reads it yet: whoever begins asks for `errored`.
     this.#source = source;
     this.#options = options;
+    this.#isHeldBack = options.heldBack;
+    for (const event of ["pause", "resume", "end"]) this.on(event, () => this.emit("turn"));
     source.on("data", (chunk: Buffer) => this.#take(chunk));
     source.pause();
     source.on("end", () => {
@@ -35,10 +41,22 @@ export class RequestBody extends Readable {
     source.on("aborted", () => this.destroy(gone()));
   }
 
+  /** It is the server's turn: it takes no more for now, has it all, or has yet to ask for it. */
+  get waitsForServer(): boolean {
+    return this.#isHeldBack || this.isPaused() || this.readableEnded;
+  }
+
+  /** The client need not hold it back any longer. */
+  release(): void {
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    this.#awaitClient();
+    this.emit("turn");
+  }
+
   override _read(): void {
-    this.#waiting ??= new IdleTimer(this.#options.clock, this.#options.idleMs, () => {
-      this.destroy(new RefusedError(refusal(408, "TIMEOUT", "the body came too slowly")));
-    });
+    this.#isWanted = true;
+    this.#awaitClient();
     this.#source.resume();
   }
 
@@ -47,8 +65,16 @@ export class RequestBody extends Readable {
     callback(error);
   }
 
+  #awaitClient(): void {
+    if (!this.#isWanted || this.#isHeldBack) return;
+    this.#waiting ??= new IdleTimer(this.#options.clock, this.#options.idleMs, () => {
+      this.destroy(new RefusedError(refusal(408, "TIMEOUT", "the body came too slowly")));
+    });
+  }
+
   #take(chunk: Buffer): void {
     if (this.destroyed) return; // The rest of a refused body runs dry.
+    this.release();
     this.#bytes += chunk.length;
     if (this.#bytes > this.#options.bytesMax) {
       this.destroy(new RefusedError(refusal(413, "BODY_TOO_LARGE", "the body is too large")));
@@ -58,6 +84,7 @@ export class RequestBody extends Readable {
     if (this.push(chunk)) return;
     this.#waiting?.cancel(); // From here on it is the server that is waited for.
     this.#waiting = undefined;
+    this.#isWanted = false;
     this.#source.pause();
   }
 }

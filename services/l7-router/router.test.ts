@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Rig, head } from "#test/contract/engine/rig.ts";
 import { l7RouterSchema } from "#shared/config/schema/l7-router.ts";
 import { UsageError } from "#shared/core/error.ts";
+import { ScriptedBackend } from "#test/support/scripted-backend.ts";
 import type { SeenRequest } from "#test/support/scripted-backend.ts";
 
 const engine = "http-proxy";
@@ -111,6 +112,39 @@ describe("reload", () => {
     held[0]?.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     expect((await client.answer()).body).toBe("ok");
     await rig.backend.until(() => rig.backend.sockets[0]?.destroyed ?? false);
+  });
+
+  it("under load loses nothing: a new pool is checked before it gets requests", async () => {
+    const held: SeenRequest[] = [];
+    await using fresh = await ScriptedBackend.start({ onRequest: (request) => void held.push(request) });
+    await using rig = await Rig.start({ engine });
+    const client = await rig.client();
+    const ask = async () => {
+      client.send(head("GET / HTTP/1.1"));
+      return (await client.answer()).status;
+    };
+    const pools = { fresh: { endpoints: [{ address: fresh.address }], health: { ...checked.health, interval: "1h" } } };
+    const reload = rig.router.reload(config(rig, { routes: [{ match: { path: "/*" }, pool: "fresh" }], pools }));
+    await fresh.until(() => held.length === 1);
+    for (let i = 0; i < 10; i++) expect(await ask()).toBe(200);
+    expect([rig.backend.requests.length, held.length]).toEqual([10, 1]);
+    held[0]?.socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    await reload;
+    const asked = ask();
+    await fresh.until(() => held.length === 2);
+    held[1]?.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    expect(await asked).toBe(200);
+  });
+
+  it("that is overtaken by the end of the router leaves nothing behind", async () => {
+    await using rig = await Rig.start({ engine });
+    const unanswered = await ScriptedBackend.start({ onRequest: () => {} });
+    const fresh = { endpoints: [{ address: unanswered.address }], health: checked.health };
+    const refused = rig.router.reload(config(rig, { routes: [], pools: { fresh } })).catch((error: unknown) => error);
+    await unanswered.until(() => unanswered.requests.length === 1);
+    await rig.router.close();
+    await unanswered[Symbol.asyncDispose]();
+    expect(await refused).toBeInstanceOf(UsageError);
   });
 
   it("refuses a listener that is taken and changes nothing", async () => {

@@ -13,7 +13,7 @@ import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./ride.ts";
-import { createSnapshot } from "./snapshot.ts";
+import { createPools, createSnapshot } from "./snapshot.ts";
 import type { RoutedPool, Snapshot } from "./snapshot.ts";
 
 /** The HTTP router of a region: listeners, the snapshot in force, and what is under way. */
@@ -25,6 +25,7 @@ export class Router implements Service<L7RouterConfig> {
   #snapshot: Snapshot;
   #started = false;
   #draining = false;
+  #stopping = false;
   #active = 0;
   #onQuiet: (() => void) | undefined;
 
@@ -34,8 +35,8 @@ export class Router implements Service<L7RouterConfig> {
     // Two routers without names of their own, one behind the other, must not take each other for a loop.
     const address = config.listeners[0]?.address ?? "";
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
-    this.#snapshot = createSnapshot(config, host);
-    void this.#awaitFirstRound(this.#snapshot);
+    this.#snapshot = createSnapshot(config, host, createPools(config, host));
+    void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
   }
 
   /** @throws {UsageError} naming the address that cannot be listened on; then none is */
@@ -81,6 +82,7 @@ export class Router implements Service<L7RouterConfig> {
     for (const { pool } of this.#snapshot.pools.values()) yield pool;
   }
 
+  /** A new pool is checked once before it gets requests: that takes as long as one of its checks may. */
   async reload(config: L7RouterConfig): Promise<void> {
     const former = this.#snapshot;
     for (const key of ["engine", "zone", "localAddress"] as const)
@@ -91,8 +93,16 @@ export class Router implements Service<L7RouterConfig> {
         throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
     }
     const wanted = new Set(config.listeners.map(({ address }) => address));
-    await this.#openAll([...wanted].filter((address) => !this.#listeners.has(address)));
-    this.#snapshot = createSnapshot(config, this.#host, former);
+    const created = createPools(config, this.#host, former);
+    try {
+      await firstRoundOf(created);
+      if (this.#stopping) throw new UsageError("the router is stopping");
+      await this.#openAll([...wanted].filter((address) => !this.#listeners.has(address)));
+    } catch (error) {
+      for (const routed of created.values()) retire(routed);
+      throw error;
+    }
+    this.#snapshot = createSnapshot(config, this.#host, created, former);
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) listener.setLimits(limitsOf(config));
@@ -109,11 +119,13 @@ export class Router implements Service<L7RouterConfig> {
 
   async finish(): Promise<void> {
     this.#draining = true;
+    this.#stopping = true;
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
     if (this.#active > 0) await new Promise<void>((resolve) => (this.#onQuiet = resolve));
   }
 
   async close(): Promise<void> {
+    this.#stopping = true;
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
     for (const listener of this.#listeners.values()) listener.destroy();
     for (const { pool, connections } of this.#snapshot.pools.values()) {
@@ -181,18 +193,17 @@ export class Router implements Service<L7RouterConfig> {
     const unhealthyPools = pools.filter((pool) => pool.config.essential && !pool.healthy).map(({ name }) => name);
     return healthOf({ draining: this.#draining, started: this.#started, unhealthyPools });
   }
+}
 
-  async #awaitFirstRound(snapshot: Snapshot): Promise<void> {
-    await Promise.all([...snapshot.pools.values()].map(({ pool }) => pool.firstRound));
-    this.#started = true;
-  }
+async function firstRoundOf(pools: ReadonlyMap<string, RoutedPool>): Promise<void> {
+  await Promise.all([...pools.values()].map(({ pool }) => pool.firstRound));
 }
 
 function limitsOf({ limits, timeouts }: L7RouterConfig): ConstructorParameters<typeof PlainListener>[0]["limits"] {
   return { headerBytes: limits.headerBytes, headMs: timeouts.headMs, idleMs: timeouts.idleMs };
 }
 
-/** A pool that a reload has removed: requests under way finish on their connections. */
+/** A pool that no snapshot has any more: requests under way finish on their connections. */
 function retire({ pool, connections }: RoutedPool): void {
   pool.stop();
   connections.closeIdle();

@@ -34,7 +34,10 @@ export async function send(ride: Ride, { pool, connections, budget }: RoutedPool
     resendable,
     connectMs: timeouts.connectMs,
     signal: downstream.signal,
-    onInformation: (status, headers) => inform(ride, status, headers),
+    onInformation: (status, headers) => {
+      if (status === 100) request.body?.release();
+      inform(ride, status, headers);
+    },
   };
   const tryEndpoint = async (endpoint: Endpoint, { last }: { readonly last: boolean }): Promise<TryResult> => {
     const leftMs = Math.max(1, deadlineMs - clock.nowMs());
@@ -74,7 +77,12 @@ function upstreamRequest({ site, downstream, head, forwarded }: Ride): UpstreamR
   const { limits, timeouts } = site.snapshot.config;
   const { message } = downstream;
   const { clock } = site.host;
-  const bodyOptions = { clock, bytesMax: limits.bodyBytes, idleMs: timeouts.bodyMs };
+  const bodyOptions = {
+    clock,
+    bytesMax: limits.bodyBytes,
+    idleMs: timeouts.bodyMs,
+    heldBack: head.expectsContinue,
+  };
   return {
     method: head.method,
     target: head.target,
@@ -85,8 +93,10 @@ function upstreamRequest({ site, downstream, head, forwarded }: Ride): UpstreamR
   };
 }
 
-/** Passes a 1xx on. A 100 that the client did not ask for means nothing to it. */
+const lengthOnly: ReadonlySet<string> = new Set(["content-length"]);
+
+/** Passes a 1xx on, which has no length (RFC 9110 §8.6). A 100 that the client did not ask for means nothing to it. */
 function inform({ downstream, head }: Ride, status: number, headers: readonly string[]): void {
   if (status === 100 && !head.expectsContinue) return;
-  downstream.inform(status, status === 100 ? [] : endToEnd(headers));
+  downstream.inform(status, status === 100 ? [] : endToEnd(headers, lengthOnly));
 }

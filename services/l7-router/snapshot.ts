@@ -23,30 +23,42 @@ export interface Snapshot {
   readonly isTrusted: (address: string) => boolean;
 }
 
-/** Pools of the same name live on through a reload, with their health, counts and connections. */
-export function createSnapshot(config: L7RouterConfig, host: Host, former?: Snapshot): Snapshot {
-  const pools = new Map<string, RoutedPool>();
+/** The pools that the former snapshot does not have. Their checks have begun. */
+export function createPools(config: L7RouterConfig, host: Host, former?: Snapshot): Map<string, RoutedPool> {
+  const created = new Map<string, RoutedPool>();
   for (const [name, poolConfig] of Object.entries(config.pools))
-    pools.set(name, routedPool(name, poolConfig, config, host, former));
+    if (!former?.pools.has(name)) created.set(name, createPool(name, poolConfig, config, host));
+  return created;
+}
+
+/** Pools of the same name live on through a reload, with their health, counts and connections.
+ * @param created by `createPools` with the same config */
+export function createSnapshot(
+  config: L7RouterConfig,
+  host: Host,
+  created: ReadonlyMap<string, RoutedPool>,
+  former?: Snapshot,
+): Snapshot {
+  const pools = new Map<string, RoutedPool>();
+  for (const [name, poolConfig] of Object.entries(config.pools)) {
+    const known = former?.pools.get(name);
+    const routed = known ? updatePool(known, poolConfig, host) : created.get(name);
+    if (routed) pools.set(name, routed);
+  }
   return { config, table: compileRoutes(config.routes), pools, isTrusted: trustOf(config.trustedProxies) };
 }
 
-function routedPool(
-  name: string,
-  poolConfig: PoolConfig,
-  config: L7RouterConfig,
-  host: Host,
-  former: Snapshot | undefined,
-): RoutedPool {
+function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): RoutedPool {
+  const { budgetPercent } = poolConfig.retries;
+  const isSame = known.pool.config.retries.budgetPercent === budgetPercent;
+  const budget = isSame ? known.budget : new RetryBudget(budgetPercent, host.clock);
+  known.pool.update(poolConfig);
+  known.connections.update(poolConfig);
+  return { ...known, budget };
+}
+
+function createPool(name: string, poolConfig: PoolConfig, config: L7RouterConfig, host: Host): RoutedPool {
   const { clock, random, events, metrics, log } = host;
-  const known = former?.pools.get(name);
-  const isSame = known && known.pool.config.retries.budgetPercent === poolConfig.retries.budgetPercent;
-  const budget = isSame ? known.budget : new RetryBudget(poolConfig.retries.budgetPercent, clock);
-  if (known) {
-    known.pool.update(poolConfig);
-    known.connections.update(poolConfig);
-    return { ...known, budget };
-  }
   const { localAddress, zone } = config;
   const checkProxyProtocol = poolConfig.proxyProtocol?.send;
   const pool = new Pool({
@@ -62,6 +74,7 @@ function routedPool(
     checkProxyProtocol,
   });
   pool.start();
+  const budget = new RetryBudget(poolConfig.retries.budgetPercent, clock);
   return { pool, connections: new Connections({ config: poolConfig, clock, random, localAddress }), budget };
 }
 

@@ -70,6 +70,28 @@ describe("attempt", () => {
     expect(tries).toHaveLength(expected);
   });
 
+  it("tries no more than 16, however many the pool has and the request allows", async () => {
+    const { run, tries } = setUp(
+      40,
+      Array.from({ length: 40 }, () => refused),
+      { attemptsMax: 40 },
+    );
+    await expect(run()).rejects.toBe(refused);
+    expect(tries).toHaveLength(16);
+    expect(tries.map(({ info }) => info.last).indexOf(true)).toBe(15);
+  });
+
+  it("gives the last error when whoever was left is gone meanwhile", async () => {
+    const { run, pool, records } = setUp(2, [refused], {
+      mayRetry: () => {
+        for (const { id } of pool.endpoints) pool.setEndpointState(id, "disabled");
+        return true;
+      },
+    });
+    await expect(run()).rejects.toBe(refused);
+    expect(records).toHaveLength(1);
+  });
+
   it("says which attempt is the last: the last allowed one, or the one at the last endpoint", async () => {
     const allowed = setUp(5, [refused, refused, refused]);
     await expect(allowed.run()).rejects.toBe(refused);

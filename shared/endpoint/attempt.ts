@@ -20,7 +20,7 @@ export interface AttemptRequest<T> {
   /** 32 bits, for ip-hash. */
   readonly hash: number;
   readonly balance?: BalanceName | undefined;
-  /** Counts the first. */
+  /** Counts the first. Never more than `attemptsCap`. */
   readonly attemptsMax: number;
   /** Asked only about errors that are retryable in themselves: is this request safe to send again? */
   mayRetry(error: TrafficError): boolean;
@@ -41,6 +41,10 @@ export interface AttemptInfo {
   readonly last: boolean;
 }
 
+/** Of one request or connection. Each attempt looks at every endpoint and compares it with those tried before, so n of them in
+ * a pool of n would cost n³. If half of a pool refuses, one request in 65,536 fails for this bound. */
+export const attemptsCap = 16;
+
 // Known to have reached no server: a retry adds no load to a pool that is in trouble.
 const freeReasons: ReadonlySet<Reason> = new Set(["CONNECT_FAILED", "CONNECT_TIMEOUT", "UPSTREAM_RESET"]);
 
@@ -55,11 +59,14 @@ export async function attempt<T>(
   request: AttemptRequest<T>,
   tryEndpoint: (endpoint: Endpoint, info: AttemptInfo) => Promise<T>,
 ): Promise<T> {
+  const attemptsMax = Math.min(request.attemptsMax, attemptsCap);
   const tried: Endpoint[] = [];
+  let failure: TrafficError | undefined;
   request.budget?.request();
   for (let number = 1; ; number++) {
     const startedMs = pool.clock.nowMs();
     const choice = pool.choose({ hash: request.hash, tried, balance: request.balance });
+    if (failure && !choice.endpoint) throw failure; // Who was left when the last attempt began is gone.
     request.onChoice?.(choice, tried);
     const { endpoint } = choice;
     const note = (outcome: Reason) =>
@@ -69,7 +76,7 @@ export async function attempt<T>(
       throw nobody(pool, choice.reason);
     }
     tried.push(endpoint);
-    const last = number >= request.attemptsMax || !pool.canRetry(tried);
+    const last = number >= attemptsMax || !pool.canRetry(tried);
     try {
       const result = await tryEndpoint(endpoint, { number, last });
       judge(pool, endpoint, request.failureOf?.(result));
@@ -80,7 +87,8 @@ export async function attempt<T>(
       pool.countAttempt(endpoint, error.reason);
       if (error.origin === "upstream") endpoint.failed(pool.clock.nowMs(), error.reason);
       note(error.reason);
-      if (last || !goesOn(request, error) || !pool.canRetry(tried)) throw error;
+      if (last || !goesOn(request, error)) throw error;
+      failure = error;
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   nextOf,
   passes,
   pickMany,
+  poolConfig,
   quickHealth,
   refuses,
   testPool,
@@ -64,6 +65,41 @@ describe("panic", () => {
       "10.0.0.2:80 PANIC": 2,
       "10.0.0.3:80 PANIC": 2,
     });
+  });
+});
+
+describe("endpoints that a reload brings", () => {
+  /** A pool whose first endpoints are up or refuse, and then so many more that hang. */
+  async function grown(first: readonly ("up" | "refuses")[], hanging: number) {
+    const config = (count: number) => ({
+      endpoints: endpointsOf(...Array.from({ length: count }, () => ({}))),
+      health: quickHealth,
+    });
+    const { pool, clock, servers } = testPool(config(first.length));
+    for (const [i, state] of first.entries()) if (state === "refuses") servers.set(addressOf(i + 1), refuses);
+    for (let i = 1; i <= hanging; i++) servers.set(addressOf(first.length + i), "hang");
+    pool.start();
+    await pool.firstRound;
+    pool.update(poolConfig(config(first.length + hanging)));
+    return { pool, clock };
+  }
+
+  it("are no reason for panic before they were checked", async () => {
+    const { pool, clock } = await grown(["up"], 3);
+    expect([pool.panic, pool.healthy]).toEqual([false, true]);
+    expect(pickMany(pool, 4)).toEqual({ "10.0.0.1:80 OK": 4 });
+    await clock.advance(600);
+    expect([pool.panic, pool.healthy]).toEqual([true, false]);
+  });
+
+  it("wait in panic too", async () => {
+    const { pool } = await grown(["up", "refuses", "refuses"], 1);
+    expect(pickMany(pool, 3)).toEqual({ "10.0.0.1:80 PANIC": 1, "10.0.0.2:80 PANIC": 1, "10.0.0.3:80 PANIC": 1 });
+  });
+
+  it("are used when nobody is eligible", async () => {
+    const { pool } = await grown(["refuses"], 1);
+    expect(pickMany(pool, 4)).toEqual({ "10.0.0.1:80 PANIC": 2, "10.0.0.2:80 PANIC": 2 });
   });
 });
 

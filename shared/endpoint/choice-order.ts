@@ -2,6 +2,7 @@ import type { Reason } from "#shared/core/error.ts";
 import type { Random } from "#shared/core/random.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Group } from "./group.ts";
+import type { Census } from "./panic.ts";
 
 /** A group to choose from, and the reason that a choice from it has. */
 export interface Step {
@@ -33,13 +34,13 @@ export class ChoiceOrder {
     this.#everyone = new Group(random);
   }
 
-  rebuild(endpoints: readonly Endpoint[], panic: boolean): void {
+  rebuild(endpoints: readonly Endpoint[], { panic, candidates }: Census): void {
     const eligible = endpoints.filter((endpoint) => endpoint.eligible);
     this.#primaries = eligible.filter((endpoint) => !endpoint.backup);
     this.#own.setMembers(this.#primaries.filter((endpoint) => this.#isOwn(endpoint)));
     this.#others.setMembers(this.#primaries.filter((endpoint) => !this.#isOwn(endpoint)));
     this.#backups.setMembers(eligible.filter((endpoint) => endpoint.backup));
-    this.#everyone.setMembers(panic ? endpoints.filter((endpoint) => endpoint.usable) : []);
+    this.#everyone.setMembers(panic ? candidates : []);
     this.#outside.clear();
     this.#panic = panic;
     const hasOwn = endpoints.some((endpoint) => !endpoint.backup && this.#isOwn(endpoint));

@@ -51,6 +51,7 @@ export class Endpoint implements Candidate {
   /** When it came back; undefined before it ever was away. */
   #cameBackMs: number | undefined;
   #weightShare = 1;
+  #isStopped = false;
   #isRemoved = false;
 
   constructor(config: EndpointConfig, health: HealthState, owner: EndpointOwner) {
@@ -114,6 +115,11 @@ export class Endpoint implements Candidate {
     return this.#admin === "enabled" && this.#health.reason !== "DRAINING";
   }
 
+  /** A check has judged it, or nobody checks. */
+  get known(): boolean {
+    return this.#health.status !== "unknown";
+  }
+
   begin(): void {
     this.active++;
   }
@@ -139,7 +145,7 @@ export class Endpoint implements Candidate {
   /** Real traffic failed and it was the endpoint's fault: enough of it in a row ejects. */
   failed(nowMs: number, reason: Reason): void {
     const rules = this.#owner.outlierRules();
-    if (!rules || this.ejected || this.#isRemoved) return;
+    if (!rules || this.ejected || this.#isStopped) return;
     this.#outlier = afterFailure(this.#outlier, nowMs, rules, () => this.#owner.mayEject());
     if (this.#outlier.ejectedUntilMs === undefined) return;
     this.#ejectedFor = reason;
@@ -170,8 +176,9 @@ export class Endpoint implements Candidate {
     this.#config = config;
   }
 
-  /** Ends its timers. */
+  /** Ends its timers: from now on traffic changes nothing. */
   stop(): void {
+    this.#isStopped = true;
     this.#ejection?.cancel();
   }
 

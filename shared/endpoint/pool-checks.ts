@@ -46,9 +46,9 @@ export class PoolChecks {
     if (!this.#prober || !isSame) {
       this.#prober?.stop();
       this.#prober = this.#createProber(health);
-      if (this.#isStarted) this.#prober.start();
     }
     this.#prober.setTargets(this.#targets(health, endpoints));
+    if (this.#isStarted) this.#prober.start(); // After its targets: without any, its first round would be over at once.
   }
 
   start(): void {

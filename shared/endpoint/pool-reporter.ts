@@ -36,10 +36,9 @@ export class PoolReporter {
     this.#setEligible(endpoint, endpoint.eligible);
   }
 
-  removed(endpoint: Endpoint): void {
+  removed(endpoint: Endpoint, detail: string): void {
     this.#setEligible(endpoint, false);
-    const { reason, detail } = endpoint.standing;
-    this.#instruments.events.emit("endpoint_removed", { ...this.#names(endpoint), reason, detail });
+    this.#instruments.events.emit("endpoint_removed", { ...this.#names(endpoint), reason: "DISABLED", detail });
   }
 
   standing(endpoint: Endpoint, before: Standing): void {

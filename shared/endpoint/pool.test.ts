@@ -68,6 +68,16 @@ describe("checks of a pool", () => {
     expect(clock.pendingCount).toBe(0);
   });
 
+  it("that could not be made change nothing, but are shown", async () => {
+    const { pool, clock, servers } = testPool({ endpoints: endpointsOf({}), health: quickHealth });
+    pool.start();
+    await pool.firstRound;
+    const detail = "connect to 10.0.0.1:80: connect EMFILE";
+    servers.set(addressOf(1), { passed: false, reason: "CHECK_FAILED", detail, inconclusive: true });
+    await clock.advance(60_000);
+    expect(pool.status().endpoints).toMatchObject([{ eligible: true, lastCheck: { passed: false, detail } }]);
+  });
+
   it("that say DRAINING take an endpoint out at once, though in panic too", async () => {
     const { pool, clock, servers, events } = testPool({ endpoints: endpointsOf({}, {}), health: quickHealth });
     pool.start();
@@ -226,6 +236,17 @@ describe("a reload", () => {
     expect(ineligible).toEqual([addressOf(1)]);
   });
 
+  it("of the health config before the first round is over leaves that round open", async () => {
+    const { pool, clock, servers } = testPool({ endpoints: endpointsOf({}, {}), health: quickHealth });
+    servers.set(addressOf(1), "hang");
+    pool.start();
+    const overAtMs = pool.firstRound.then(() => clock.nowMs());
+    await clock.advance(100);
+    pool.update(poolConfig({ endpoints: endpointsOf({}, {}), health: { ...quickHealth, fall: 5 } }));
+    await clock.advance(1_000);
+    expect(await overAtMs).toBe(600);
+  });
+
   it("that ends checks takes everybody for up; one that begins them takes nobody out", async () => {
     const { pool, servers } = testPool({ endpoints: endpointsOf({}, {}), health: quickHealth });
     servers.set(addressOf(1), refuses);
@@ -245,5 +266,44 @@ describe("a reload", () => {
     expect(pool.status().balance).toBe("ip-hash");
     pool.update(config("weighted"));
     expect(pool.status().balance).toBe("weighted");
+  });
+});
+
+describe("the end of a pool", () => {
+  const eligible = (pool: string, number: number) => ({ pool, endpoint: addressOf(number) });
+
+  it("reports its endpoints as removed, and nothing after that", async () => {
+    const { pool, clock, events, metrics } = testPool({
+      endpoints: endpointsOf({}, {}),
+      outlier: { consecutiveFailures: 1, ejectFor: "1s", maxEjectedPercent: 100 },
+    });
+    pool.start();
+    expect(metrics.value("watershed_endpoint_eligible", eligible("web", 1))).toBe(1);
+    pool.stop();
+    endpointAt(pool, 0).failed(clock.nowMs(), "UPSTREAM_RESET"); // Its last request ends.
+    await clock.advance(60_000);
+    for (const number of [1, 2]) expect(metrics.value("watershed_endpoint_eligible", eligible("web", number))).toBe(0);
+    expect(events.since(0).map(({ type }) => type)).toEqual(["endpoint_removed", "endpoint_removed"]);
+  });
+
+  it("leaves to a successor of the same name what that has too", () => {
+    const first = testPool({ endpoints: endpointsOf({}, {}) });
+    const { events, metrics } = first;
+    const successor = testPool({ endpoints: endpointsOf({}) }, { events, metrics }).pool;
+    first.pool.start();
+    successor.start();
+    first.pool.stop(successor);
+    expect(metrics.value("watershed_endpoint_eligible", eligible("web", 1))).toBe(1);
+    expect(metrics.value("watershed_endpoint_eligible", eligible("web", 2))).toBe(0);
+    expect(events.since(0).map(({ data }) => data["endpoint"])).toEqual([addressOf(2)]);
+  });
+
+  it("is not told of one that never started", async () => {
+    const { pool, events, metrics } = testPool({ endpoints: endpointsOf({}), health: quickHealth });
+    metrics.set("watershed_endpoint_eligible", eligible("web", 1), 1); // A live pool of that name said so.
+    pool.stop();
+    await pool.firstRound;
+    expect(events.since(0)).toEqual([]);
+    expect(metrics.value("watershed_endpoint_eligible", eligible("web", 1))).toBe(1);
   });
 });

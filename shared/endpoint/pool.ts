@@ -59,12 +59,13 @@ export class Pool implements AdminPool {
   readonly #owner: EndpointOwner;
   readonly #checks: PoolChecks;
   readonly #listeners = new Set<() => void>();
+  #isStarted = false;
   #isFirstRound = true;
   #config: PoolConfig;
   #balance: BalanceName;
   #endpoints: readonly Endpoint[] = [];
   #byAddress: ReadonlyMap<string, Endpoint> = new Map();
-  #census: Census = { eligible: 0, panic: false };
+  #census: Census = { eligible: 0, panic: false, candidates: [] };
   #isOrderStale = true;
   #slowStart: Timer | undefined;
 
@@ -108,16 +109,27 @@ export class Pool implements AdminPool {
     return this.#census.eligible > 0 && !this.#census.panic;
   }
 
-  /** Begins to check. Without a health config there is nothing to begin. */
+  /** Begins to check, if there is a health config, and to report. */
   start(): void {
+    this.#isStarted = true;
+    for (const endpoint of this.#endpoints) this.#reporter.added(endpoint);
     this.#checks.start();
   }
 
-  /** Ends checks and timers; what is under way goes on. */
-  stop(): void {
+  /** Ends checks and timers; what is under way goes on. Its endpoints are reported as removed.
+   * @param successor has taken over the name: what it has too is not removed */
+  stop(successor?: Pool): void {
+    const gone = this.#isStarted ? this.#endpoints.filter(({ id }) => !successor?.has(id)) : [];
+    this.#isStarted = false;
     this.#checks.stop();
     this.#slowStart?.cancel();
     for (const endpoint of this.#endpoints) endpoint.stop();
+    for (const endpoint of gone) this.#reporter.removed(endpoint, "its pool has ended");
+  }
+
+  /** @param address "host:port" as in the config */
+  has(address: string): boolean {
+    return this.#byAddress.has(address);
   }
 
   /** Chooses an endpoint for one attempt: own zone, other zones, backups; a retry asks another zone first. */
@@ -230,7 +242,7 @@ export class Pool implements AdminPool {
     this.#recount();
     for (const endpoint of gone) {
       endpoint.remove();
-      this.#reporter.removed(endpoint);
+      this.#reporter.removed(endpoint, endpoint.standing.detail);
     }
   }
 
@@ -238,7 +250,7 @@ export class Pool implements AdminPool {
     const nowMs = this.clock.nowMs();
     const health = this.#config.health ? unknownHealth(nowMs) : assumedHealth(nowMs);
     const endpoint = new Endpoint(config, health, this.#owner);
-    this.#reporter.added(endpoint);
+    if (this.#isStarted) this.#reporter.added(endpoint);
     return endpoint;
   }
 
@@ -271,11 +283,11 @@ export class Pool implements AdminPool {
 
   #reportPanic(): void {
     const { panic, eligible } = this.#census;
-    if (!this.#isFirstRound) this.#reporter.panic(panic, eligible, this.#endpoints.length);
+    if (this.#isStarted && !this.#isFirstRound) this.#reporter.panic(panic, eligible, this.#endpoints.length);
   }
 
   #rebuildOrder(): void {
-    this.#order.rebuild(this.#endpoints, this.#census.panic);
+    this.#order.rebuild(this.#endpoints, this.#census);
     this.#isOrderStale = false;
   }
 

@@ -19,6 +19,8 @@ export interface CheckResult {
   readonly detail: string;
   /** The endpoint itself said so: counts at once. */
   readonly definitive?: boolean;
+  /** This machine could not make the check, so it says nothing of the endpoint: changes no state. */
+  readonly inconclusive?: boolean;
 }
 
 /** One check of one target. It only observes; the state machine decides.

@@ -49,10 +49,11 @@ describe("every check", () => {
       expect(await check(targetOf(listener), config, soon())).toMatchObject({ passed: false, reason: "CHECK_REFUSED" });
     });
 
-    it(`${type}: says CHECK_FAILED where there is no way`, async () => {
+    it(`${type}: says that it is inconclusive where this machine itself lacks something`, async () => {
       await using listener = await listening(() => {});
       const target = { ...targetOf(listener), localAddress: "192.0.2.1" };
-      expect(await check(target, config, soon())).toMatchObject({ passed: false, reason: "CHECK_FAILED" });
+      const inconclusive = { passed: false, reason: "CHECK_FAILED", inconclusive: true };
+      expect(await check(target, config, soon())).toMatchObject(inconclusive);
     });
 
     it(`${type}: says CHECK_TIMEOUT when its time is over before it began`, async () => {
@@ -145,6 +146,15 @@ describe("http check", () => {
   ])("$name", async ({ reply, result }) => {
     await using listener = await answering(Buffer.from(reply, "latin1"));
     expect(await checks.http(targetOf(listener), config, soon())).toMatchObject(result);
+  });
+
+  it("takes 503 with the reason DRAINING for any 503 where it may be another's word", async () => {
+    await using listener = await answering("HTTP/1.1 503 No\r\nX-Watershed-Reason: DRAINING\r\n\r\n");
+    expect(await checks.http(targetOf(listener), { ...config, drainingCounts: false }, soon())).toEqual({
+      passed: false,
+      reason: "CHECK_STATUS",
+      detail: "status 503",
+    });
   });
 
   it("asks for the path with the host it was told", async () => {

@@ -8,9 +8,12 @@ const fail = (atMs: number) => ({ passed: false, atMs, reason: "CHECK_TIMEOUT", 
 const drain = (atMs: number) =>
   ({ passed: false, atMs, reason: "DRAINING", detail: "it says so", definitive: true }) as const;
 
-/** "+" passes, "-" fails, "D" says that it drains. */
+const noCheck = (atMs: number) => ({ ...fail(atMs), reason: "CHECK_FAILED", inconclusive: true }) as const;
+
+/** "+" passes, "-" fails, "D" says that it drains, "?" could not be made. */
 function observationOf(check: string, atMs: number) {
   if (check === "D") return drain(atMs);
+  if (check === "?") return noCheck(atMs);
   return check === "+" ? pass(atMs) : fail(atMs);
 }
 
@@ -52,6 +55,15 @@ describe("health", () => {
       reason: "OK",
     },
     { name: "what it says itself counts at once", checks: "+D", status: "down", sinceMs: 2_000, reason: "DRAINING" },
+    {
+      name: "a check that could not be made decides nothing",
+      checks: "?",
+      status: "unknown",
+      sinceMs: 0,
+      reason: "STARTING",
+    },
+    { name: "nor do many of them", checks: "+????", status: "up", sinceMs: 1_000, reason: "OK" },
+    { name: "nor do they end a streak", checks: "+-?--", status: "down", sinceMs: 5_000, reason: "CHECK_TIMEOUT" },
     {
       name: "the latest reason is shown while it is down",
       checks: "+D-",

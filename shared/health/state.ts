@@ -7,6 +7,8 @@ export interface Observation {
   readonly detail: string;
   /** The endpoint itself said so (503 with reason DRAINING): counts at once. */
   readonly definitive?: boolean;
+  /** The check itself could not be made: it is noted, and changes nothing else. */
+  readonly inconclusive?: boolean;
 }
 
 export interface HealthRules {
@@ -59,6 +61,7 @@ const blank = { lastCheck: undefined, against: 0, cameBack: false, flaps: 0, hel
 export function observe(state: HealthState, observation: Observation, rules: HealthRules): HealthState {
   const { atMs, passed, detail } = observation;
   const seen: HealthState = { ...state, lastCheck: { atMs, passed, detail } };
+  if (observation.inconclusive) return seen;
   if (state.status === "unknown") return passed ? goUp(seen, observation) : goDown(seen, observation);
   if (state.status === "up") return passed ? { ...seen, against: 0 } : whileUp(seen, observation, rules);
   return passed ? whileDown(seen, observation, rules) : { ...seen, against: 0, ...why(observation) };

@@ -1,6 +1,6 @@
 import net from "node:net";
 import { formatSocketAddress } from "#shared/core/cidr.ts";
-import { TrafficError, messageOf } from "#shared/core/error.ts";
+import { TrafficError, codeOf, messageOf } from "#shared/core/error.ts";
 
 export interface DialOptions {
   readonly host: string;
@@ -14,7 +14,7 @@ export interface DialOptions {
 
 /** Opens one TCP connection. The socket is handed over with a no-op 'error' listener, so that a reset before the caller
  * listens does not end the process.
- * @throws {TrafficError} CONNECT_FAILED, CONNECT_TIMEOUT, or CLIENT_GONE when `signal` aborts */
+ * @throws {TrafficError} CONNECT_FAILED (of internal origin if this machine has run out of something), CONNECT_TIMEOUT, or CLIENT_GONE when `signal` aborts */
 export function dial(options: DialOptions): Promise<net.Socket> {
   const { host, port, timeoutMs, signal } = options;
   const address = formatSocketAddress(host, port);
@@ -46,9 +46,13 @@ export function dial(options: DialOptions): Promise<net.Socket> {
   });
 }
 
+// What this machine has run out of, or does not have: no fault of the other side.
+const ownShortages = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOMEM", "ENOBUFS"]);
+
 function failed(address: string, cause: unknown): TrafficError {
   const message = `connect to ${address}: ${messageOf(cause)}`;
-  return new TrafficError("CONNECT_FAILED", message, { origin: "upstream", retryable: true, cause });
+  const origin = ownShortages.has(codeOf(cause)) ? "internal" : "upstream";
+  return new TrafficError("CONNECT_FAILED", message, { origin, retryable: true, cause });
 }
 
 function tooSlow(address: string, timeoutMs: number): TrafficError {

@@ -1,6 +1,8 @@
 import net from "node:net";
 import { formatSocketAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, assert, codeOf, messageOf } from "#shared/core/error.ts";
+import { trafficLimit } from "./connection-limit.ts";
+import type { ConnectionLimit } from "./connection-limit.ts";
 
 /** An accepting TCP socket. */
 export interface TcpListener extends AsyncDisposable {
@@ -18,6 +20,8 @@ export interface ListenOptions {
   /** Connections arrive paused: nothing is read before the caller says so. */
   readonly pauseOnConnect?: boolean;
   onConnection(socket: net.Socket): void;
+  /** The process has as many connections as its file descriptors allow: this one was closed at once. */
+  onRefused?(): void;
 }
 
 const backlog = 1_024; // the kernel cuts it to net.core.somaxconn
@@ -29,14 +33,21 @@ export async function listenTcp(options: ListenOptions): Promise<TcpListener> {
     { allowHalfOpen: options.allowHalfOpen ?? false, pauseOnConnect: options.pauseOnConnect ?? false, noDelay: true },
     (socket) => options.onConnection(socket),
   );
+  server.on("drop", () => options.onRefused?.());
   return listenServer(server, options.address);
 }
 
 /** Binds a server that exists, such as one of node:http.
+ * @param limit on the connections that it accepts, perhaps together with others
  * @throws {UsageError} naming address and port, if it is taken or not ours */
-export async function listenServer(server: net.Server, address: string): Promise<TcpListener> {
+export async function listenServer(
+  server: net.Server,
+  address: string,
+  limit: ConnectionLimit = trafficLimit,
+): Promise<TcpListener> {
   const target = parseSocketAddress(address);
   assert(target, `${address} was validated with the config`);
+  limit.guard(server);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(listenError(error, address, "tcp")));
     server.listen({ host: target.host, port: target.port, backlog }, resolve);

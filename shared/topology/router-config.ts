@@ -41,7 +41,7 @@ function pool(
         zone: zone.name,
       })),
     ),
-    health: healthOf(topology, "http"),
+    health: { ...healthOf(topology, "http"), drainingCounts: false }, // a forwarder passes on what one server says
     retries: {
       attempts: retries.attempts,
       budgetPercent: retries.budgetPercent,

@@ -4,6 +4,7 @@ import type { EngineName } from "#l7-router/engine/registry.ts";
 import { describeAnswers } from "./engine/answers.ts";
 import { describeClients } from "./engine/clients.ts";
 import { describeConnections } from "./engine/connections.ts";
+import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
 import { describeRefusals } from "./engine/refusals.ts";
 import { describeRequests } from "./engine/requests.ts";
@@ -23,6 +24,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeAnswers(engine);
     describeFailures(engine);
     describeConnections(engine);
+    describeExchanges(engine);
     describeClients(engine);
     describeUpgrades(engine);
   });

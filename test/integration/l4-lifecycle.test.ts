@@ -126,6 +126,28 @@ describe("reload", () => {
     expect((await read(old, 1)).toString()).toBe("x");
   });
 
+  it("that removes a pool takes its servers out of the metrics, and not those of a pool that was made anew", async () => {
+    await using one = await TcpServer.start(echo, host);
+    await using two = await TcpServer.start(echo, host);
+    const pools = (names: readonly string[], listener: object = {}) => ({
+      listeners: names.map((name) => ({ address: `${host}:0`, pool: name, ...listener })),
+      pools: Object.fromEntries(
+        names.map((name) => [name, { endpoints: [{ address: (name === "one" ? one : two).address }] }]),
+      ),
+    });
+    await using forwarder = await TestForwarder.start(pools(["one", "two"]));
+    const eligible = () =>
+      [
+        { pool: "one", endpoint: one.address },
+        { pool: "two", endpoint: two.address },
+      ].map((labels) => forwarder.metrics.value("watershed_endpoint_eligible", labels));
+    expect(eligible()).toEqual([1, 1]);
+    await forwarder.reload(pools(["one"]));
+    expect(eligible()).toEqual([1, 0]);
+    await forwarder.reload(pools(["one"], { proxyProtocol: { send: "v2" } })); // Its checks change: a new pool.
+    expect(eligible()).toEqual([1, 0]);
+  });
+
   it("that cannot take an address changes nothing", async () => {
     await using one = await TcpServer.start(greetAndEcho("one"), host);
     await using two = await TcpServer.start(greetAndEcho("two"), host);

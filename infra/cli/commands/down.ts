@@ -1,4 +1,12 @@
-import { launcherLives, livingNodes, readRun, removeRun, stateDir } from "../stack/state.ts";
+import {
+  forgetContainers,
+  launcherLives,
+  livingNodes,
+  readRun,
+  remembersContainers,
+  removeRun,
+  stateDir,
+} from "../stack/state.ts";
 import type { Run } from "../stack/state.ts";
 import { waitUntil } from "../stack/wait.ts";
 import { example } from "./command.ts";
@@ -10,10 +18,24 @@ const nodesLimitMs = 5_000;
 export const addDown: AddCommand = (program, exitWith) => {
   const command = program
     .command("down")
-    .description("ends the stack that is up here")
-    .action(async () => exitWith(await down(stateDir())));
+    .description("ends the stack that was brought up from here, processes and containers")
+    .option("--docker", "the containers, whoever brought them up")
+    .action(async ({ docker }: { docker?: boolean }) => {
+      const dir = stateDir();
+      const inContainers = docker || remembersContainers(dir);
+      if (inContainers) exitWith(await downContainers(dir));
+      if (!docker && (!inContainers || readRun(dir))) exitWith(await down(dir));
+    });
   example(command, "./watershed down");
 };
+
+/** Ends the containers of this folder, and removes their networks and the token. */
+async function downContainers(dir: string): Promise<number> {
+  const { endContainers } = await import("../docker/down.ts");
+  const ended = await endContainers();
+  forgetContainers(dir);
+  return say(ended === 0 ? "no containers are here" : `ended the stack (${ended} containers)`);
+}
 
 async function down(dir: string): Promise<number> {
   const run = readRun(dir);

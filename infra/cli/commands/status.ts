@@ -1,15 +1,16 @@
 import type { EndpointStatus, PoolStatus } from "#shared/endpoint/status.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
-import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
 import { getAdminJson, isRecord } from "../admin-client.ts";
 import { paintForStdout, renderTable, stateCell } from "../table.ts";
 import type { Cell, Column } from "../table.ts";
 import { formatAge } from "../text.ts";
 import { tiersOf } from "../stack/tiers.ts";
-import { chooseStack, example } from "./command.ts";
-import type { AddCommand, StackChoice } from "./command.ts";
+import { chooseStack } from "../stack/choose.ts";
+import type { StackChoice } from "../stack/choose.ts";
+import { addStackOptions, example } from "./command.ts";
+import type { AddCommand } from "./command.ts";
 
 const answerTimeoutMs = 1_000;
 
@@ -17,16 +18,14 @@ export const addStatus: AddCommand = (program, exitWith) => {
   const command = program
     .command("status")
     .description("asks every node of the stack for the state of its pools and endpoints")
-    .option("--topology <file>", "default: that of the stack that is up")
-    .option("--scale <name>", "scale of the topology")
     .option("--json", "everything that the nodes say, as JSON")
     .action(async (options: StackChoice & { json?: boolean }) => {
-      const nodes = await Promise.all(nodesOf(chooseStack(options).topology).map(askNode));
+      const nodes = await Promise.all((await chooseStack(options)).nodes.map(askNode));
       const shown = options.json ? `${JSON.stringify({ nodes }, null, 2)}\n` : statusTable(nodes, Date.now());
       process.stdout.write(shown);
       exitWith(nodes.some((node) => node.status) ? 0 : 1);
     });
-  example(command, "./watershed status");
+  example(addStackOptions(command), "./watershed status");
 };
 
 /** What one node said, or why it said nothing. */

@@ -1,8 +1,10 @@
-import { chooseStack, example } from "./command.ts";
-import type { AddCommand, StackChoice } from "./command.ts";
+import { chooseStack } from "../stack/choose.ts";
+import type { Stack, StackChoice } from "../stack/choose.ts";
+import { addStackOptions, example } from "./command.ts";
+import type { AddCommand } from "./command.ts";
 import { detailText } from "../trace/details.ts";
 import { traceJson } from "../trace/json.ts";
-import { parseHeader, parseMethod } from "../trace/request.ts";
+import { parseHeader, parseMethod, targetOf } from "../trace/request.ts";
 import { traceRequest } from "../trace/trace.ts";
 import { wayLines } from "../trace/way.ts";
 
@@ -23,11 +25,9 @@ export const addTrace: AddCommand = (program, exitWith) => {
     .option("--method <method>", "default: GET; POST with --data")
     .option("--header <line>", '"Name: value"; may be given several times', collect, [])
     .option("--data <text>", "body of the request")
-    .option("--topology <file>", "default: that of the stack that is up")
-    .option("--scale <name>", "scale of the topology")
     .option("--json", "everything, as one JSON object")
     .action(async (url: string, options: TraceOptions) => exitWith(await runTrace(url, options)));
-  example(command, "./watershed trace --from DE /api/users");
+  example(addStackOptions(command), "./watershed trace --from DE /api/users");
 };
 
 function collect(value: string, before: readonly string[]): string[] {
@@ -36,14 +36,30 @@ function collect(value: string, before: readonly string[]): string[] {
 
 /** @returns 0 if an answer came, whatever its status; else 1 */
 async function runTrace(url: string, options: TraceOptions): Promise<number> {
-  const trace = await traceRequest(chooseStack(options).topology, {
+  const stack = await chooseStack(options);
+  const request = {
     from: options.from,
     url,
     method: parseMethod(options.method ?? (options.data === undefined ? "GET" : "POST")),
     headers: options.header.map(parseHeader),
     body: options.data === undefined ? undefined : Buffer.from(options.data),
-  });
+  };
+  if (stack.runsIn === "containers" && stack.clientAddress === undefined) return traceElsewhere(stack, url, options);
+  const trace = await traceRequest(stack, request);
   if (options.json) process.stdout.write(`${JSON.stringify(traceJson(trace), null, 2)}\n`);
   else process.stdout.write(`${wayLines(trace).join("\n")}\n\n${detailText(trace)}`);
   return trace.answer ? 0 : 1;
+}
+
+/** Hands the trace over to the container of its client. */
+async function traceElsewhere(stack: Stack, url: string, options: TraceOptions): Promise<number> {
+  targetOf(stack.topology, url); // Here, where an error is still ours to tell.
+  const { traceFromClient } = await import("../docker/trace.ts");
+  const { method, header, data } = options;
+  const args = ["--from", options.from];
+  if (method !== undefined) args.push("--method", method);
+  for (const line of header) args.push("--header", line);
+  if (data !== undefined) args.push("--data", data);
+  if (options.json) args.push("--json");
+  return traceFromClient(stack.topology, options.from, [...args, "--", url]);
 }

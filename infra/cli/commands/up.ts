@@ -1,8 +1,10 @@
-import { loadConfig } from "#shared/config/load.ts";
-import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
-import { applyScale, nodesOf } from "#shared/topology/topology.ts";
+import { chooseStack, defaultTopology } from "../stack/choose.ts";
+import type { Stack } from "../stack/choose.ts";
 import { compileServices, isCompiled } from "../stack/compile-cache.ts";
+import { targetNameOf } from "../chaos/target.ts";
+import { listenControl } from "../stack/control.ts";
+import { Roster } from "../stack/roster.ts";
 import { describeExit, endAll } from "../stack/spawn.ts";
 import type { StackProcess } from "../stack/spawn.ts";
 import { claimRun, launcherLives, livingNodes, readRun, removeRun, stateDir, writeRun } from "../stack/state.ts";
@@ -14,40 +16,40 @@ import { whatToTry, whereTable } from "../stack/where.ts";
 import { formatTook } from "../text.ts";
 import { traceRequest } from "../trace/trace.ts";
 import { wayLines } from "../trace/way.ts";
-import path from "node:path";
-import { defaultTopology, example, shownPath } from "./command.ts";
-import type { AddCommand, Stack } from "./command.ts";
+import { example } from "./command.ts";
+import type { AddCommand } from "./command.ts";
 
 interface UpOptions {
   readonly topology?: string;
   readonly scale?: string;
+  readonly docker?: boolean;
   readonly demo: boolean;
 }
 
 export const addUp: AddCommand = (program, exitWith) => {
   const command = program
     .command("up")
-    .description("brings a topology up as local processes and stays until Ctrl-C, which ends them")
+    .description("brings a topology up as local processes and stays until Ctrl-C, which ends them; or in containers")
     .option("--topology <file>", "default: infra/topology.yaml")
     .option("--scale <name>", "scale of the topology, such as netflix")
+    .option("--docker", "in containers (docker-compose.yml), which stay up until ./watershed down")
     .option("--no-demo", "do not send the two clients through the stack once it is up")
     .action(async (options: UpOptions) => exitWith(await up(options)));
   example(command, "./watershed up --scale netflix");
 };
 
 async function up(options: UpOptions): Promise<number> {
-  const file = path.resolve(options.topology ?? defaultTopology);
-  const stack: Stack = {
-    topology: applyScale(loadConfig(file, topologySchema), options.scale),
-    file,
-    scale: options.scale,
-  };
+  if (options.docker) {
+    const { upContainers } = await import("../docker/up.ts");
+    return upContainers(options);
+  }
+  const stack = await chooseStack({ topology: options.topology ?? defaultTopology, scale: options.scale });
   const dir = stateDir();
   await refuseSecondStack(dir);
   const run: Run = {
     launcherPid: process.pid,
     startedAt: new Date().toISOString(),
-    topology: file,
+    topology: stack.file,
     scale: options.scale ?? null,
     nodes: [],
   };
@@ -64,12 +66,17 @@ async function up(options: UpOptions): Promise<number> {
 async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Promise<number> {
   const startedMs = performance.now();
   let running: readonly StackProcess[] = [];
+  const remember = (processes: readonly StackProcess[]) => {
+    running = processes;
+    const nodes = processes.map(({ node: { name, service, admin }, pid }) => ({ name, service, pid, admin }));
+    writeRun(dir, { ...run, nodes });
+  };
   let hurried = false;
   using stop = listenForStop(() => {
     hurried = true;
     for (const one of running) one.signal("SIGKILL");
   });
-  const tiers = tiersOf(nodesOf(stack.topology));
+  const tiers = tiersOf(stack.nodes);
   const spawning = { stateDir: dir, arguments: argumentsOf(stack) };
   if (!isCompiled(dir)) {
     await compileServices(tiers, spawning, stop.signal);
@@ -80,22 +87,28 @@ async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Pro
     {
       ...spawning,
       signal: stop.signal,
-      onStarted: (started) => {
-        running = started;
-        const nodes = started.map(({ node: { name, service, admin }, pid }) => ({ name, service, pid, admin }));
-        writeRun(dir, { ...run, nodes });
-      },
+      onStarted: remember,
     },
     new Progress(process.stdout),
   );
+  const roster = new Roster(processes, {
+    ...spawning,
+    stopping: stop.signal,
+    onStarted: (started) => {
+      remember(roster.processes);
+      print(`${started.node.name} is started again (process ${started.pid})\n`);
+      reportEnd(started, stop.signal);
+    },
+  });
   if (!stop.signal.aborted) {
-    print(`ready in ${formatTook(performance.now() - startedMs)}\n\n${whereTable(nodesOf(stack.topology))}\n`);
-    reportEnds(processes, stack, stop.signal);
+    await using _ = await obeyCommands(dir, roster);
+    print(`ready in ${formatTook(performance.now() - startedMs)}\n\n${whereTable(stack.nodes)}\n`);
+    for (const one of processes) reportEnd(one, stop.signal);
     if (demo) await showWays(stack, stop.signal);
     print(`${whatToTry(stack)}\nCtrl-C ends everything.\n`);
     await stop.asked;
   }
-  const killed = await endAll(processes, endLimitMs);
+  const killed = await endAll(roster.processes, endLimitMs);
   print(`ended ${processes.length} processes${killed.length > 0 ? `; killed ${killed.join(", ")}` : ""}\n`);
   return hurried ? 1 : 0;
 }
@@ -119,15 +132,23 @@ function argumentsOf(stack: Stack): string[] {
   return ["--topology", stack.file, ...(stack.scale === undefined ? [] : ["--scale", stack.scale])];
 }
 
-/** Says in one line when a process ends that nobody asked to. It is not started again: that would hide the fault. */
-function reportEnds(processes: readonly StackProcess[], stack: Stack, stopping: AbortSignal): void {
-  for (const { node, exited } of processes)
-    void exited.then((exit) => {
-      if (stopping.aborted) return;
-      const again = ["run", node.service, "--topology", shownPath(stack.file), "--node", node.name];
-      if (stack.scale !== undefined) again.push("--scale", stack.scale);
-      print(`${node.name} ${describeExit(exit)}; start it again: ./watershed ${again.join(" ")}\n`);
-    });
+/** Says in one line when a process ends. It is not started again by itself: that would hide the fault. */
+function reportEnd({ node, exited }: StackProcess, stopping: AbortSignal): void {
+  void exited.then((exit) => {
+    if (stopping.aborted) return;
+    const target = targetNameOf(node);
+    print(`${node.name} ${describeExit(exit)}; ./watershed chaos heal ${target} starts it again\n`);
+  });
+}
+
+/** Lets `chaos heal` have nodes started again: by this process, so that they end with it as all others do. */
+async function obeyCommands(dir: string, roster: Roster): Promise<AsyncDisposable> {
+  try {
+    return await listenControl(dir, (request) => roster.handle(request));
+  } catch (error) {
+    print(`chaos heal cannot start nodes again here: ${messageOf(error)}\n`);
+    return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
 }
 
 const demoClients = ["DE", "US"];
@@ -137,7 +158,7 @@ async function showWays(stack: Stack, stopping: AbortSignal): Promise<void> {
   for (const from of demoClients) {
     if (stopping.aborted) return;
     try {
-      const trace = await traceRequest(stack.topology, { from, url: "/api/users", method: "GET", headers: [] });
+      const trace = await traceRequest(stack, { from, url: "/api/users", method: "GET", headers: [] });
       print(`${wayLines(trace).join("\n")}\n\n`);
     } catch (error) {
       print(`no client from ${from}: ${messageOf(error)}\n\n`);

@@ -32,6 +32,8 @@ export interface SpawnOptions {
   readonly stateDir: string;
   /** Of every node: --topology FILE, and --scale NAME where one is chosen. */
   readonly arguments: readonly string[];
+  /** Whether the log of the node goes on, because it is started again; else it begins anew. */
+  readonly keepLog?: boolean;
   /** The program of a service. */
   readonly programOf?: (service: string) => string;
 }
@@ -43,7 +45,7 @@ export const programOf = (service: string): string => path.join(projectDir, "ser
  * the launcher alone, which then ends everybody in order. */
 export function startNode(node: NodeToStart, options: SpawnOptions): StackProcess {
   const file = logFile(options.stateDir, node.name);
-  const log = fs.openSync(file, "w");
+  const log = fs.openSync(file, options.keepLog ? "a" : "w");
   let child: ChildProcess;
   try {
     child = spawn(

@@ -24,6 +24,9 @@ export function stateDir(): string {
 }
 
 export const runFile = (dir: string): string => path.join(dir, "run.json");
+const containersFile = (dir: string): string => path.join(dir, "containers.json");
+/** Where the launcher takes commands. */
+export const controlFile = (dir: string): string => path.join(dir, "control.sock");
 export const compileCacheDir = (dir: string): string => path.join(dir, "compile-cache");
 export const logFile = (dir: string, node: string): string =>
   path.join(dir, "logs", `${node.replaceAll("/", "-")}.log`);
@@ -64,7 +67,21 @@ export function writeRun(dir: string, run: Run): void {
 }
 
 export function removeRun(dir: string): void {
-  fs.rmSync(runFile(dir), { force: true });
+  for (const file of [runFile(dir), controlFile(dir)]) fs.rmSync(file, { force: true });
+}
+
+/** Remembers that the stack was brought up in containers from here, so that the other commands are about them. */
+export function rememberContainers(dir: string): void {
+  fs.mkdirSync(dir, { recursive: true });
+  fs.writeFileSync(containersFile(dir), JSON.stringify({ startedAt: new Date().toISOString() }));
+}
+
+export function remembersContainers(dir: string): boolean {
+  return fs.existsSync(containersFile(dir));
+}
+
+export function forgetContainers(dir: string): void {
+  fs.rmSync(containersFile(dir), { force: true });
 }
 
 /** Whether the launcher of a run still lives. Its pid may belong to another process by now, so its command is looked at. */
@@ -79,6 +96,17 @@ export function livingNodes(run: Run): RunNode[] {
     const at = command.indexOf("--node");
     return at >= 0 && command[at + 1] === node.name;
   });
+}
+
+/** Whether a process is held by SIGSTOP. */
+export function isPaused(pid: number): boolean {
+  try {
+    // "PID (COMMAND) STATE ...": the command may hold anything, so the last parenthesis counts. See proc_pid_stat(5).
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
+  } catch {
+    return false;
+  }
 }
 
 /** Words of the command of a process; none if it is gone. */

@@ -1,8 +1,8 @@
 import { parseSocketAddress } from "#shared/core/cidr.ts";
-import { clientAddressOf, nodesOf } from "#shared/topology/topology.ts";
+import { clientAddressOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
-import type { Stack } from "../commands/command.ts";
 import { paintForStdout, renderTable } from "../table.ts";
+import type { Stack } from "./choose.ts";
 import { tiersOf } from "./tiers.ts";
 
 /** What listens where: one row a node, name servers first, as a request goes. */
@@ -42,8 +42,7 @@ function rangeText(hosts: readonly string[]): string {
 }
 
 /** Commands that work on this stack. */
-export function whatToTry({ topology }: Stack): string {
-  const nodes = nodesOf(topology);
+export function whatToTry({ topology, nodes }: Stack): string {
   const www = `www.${topology.dnsZone}`;
   const countries = Object.keys(topology.testClients);
   const country = countries.includes("DE") ? "DE" : countries[0];
@@ -62,10 +61,13 @@ export function whatToTry({ topology }: Stack): string {
   ].join("\n");
 }
 
-/** Stops one server of the first zone, and heals it. */
-function drills(nodes: readonly TopologyNode[]): string[] {
+/** Kills one server of the first zone, and heals it; then the first router. */
+export function drills(nodes: readonly TopologyNode[]): string[] {
   const origin = nodes.find((node) => node.service === "origin");
   const server = origin?.listens.find(({ what }) => what.startsWith("api-"))?.what ?? origin?.listens[0]?.what;
-  if (!origin || !server) return [];
-  return ["stop", "heal"].map((drill) => `  curl -X POST http://${origin.admin}/servers/${server}/${drill}`);
+  const router = nodes.find((node) => node.service === "l7-router");
+  return [
+    ...(origin?.zone && server ? [`  ./watershed chaos kill server ${origin.zone}/${server} --for 10s`] : []),
+    ...(router ? [`  ./watershed chaos kill router ${router.name} --for 10s`] : []),
+  ];
 }

@@ -28,12 +28,15 @@ export interface Client {
 
 const localAnywhere = "127.0.0.1";
 
-/** @throws {UsageError} for an unknown country, or text that is no address */
-export function clientOf(topology: Topology, from: string): Client {
-  const { address, country } = clientAddressOf(topology, from);
+/** @param here address of the client container that this runs in; undefined among local processes
+ * @throws {UsageError} for an unknown country, or text that is no address */
+export function clientOf(topology: Topology, from: string, here?: string): Client {
+  const { address, country } = clientAddressOf(topology, from, here === undefined ? "loopback" : "containers");
   const bytes = parseAddress(address);
   if (!bytes) throw new UsageError(`"${from}" is neither a country nor an address`);
   const text = formatAddress(bytes);
+  if (here !== undefined)
+    return { address: text, country, localAddress: here, subnet: text === here ? null : subnetOf(bytes) };
   if (bytes.length === 4 && bytes[0] === 127) return { address: text, country, localAddress: text, subnet: null };
   return { address: text, country, localAddress: localAnywhere, subnet: subnetOf(bytes) };
 }

@@ -1,10 +1,9 @@
 import { randomInt, randomUUID } from "node:crypto";
-import type { Topology } from "#shared/config/schema/topology.ts";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { TrafficError, codeOf, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
-import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import type { Stack } from "../stack/choose.ts";
 import { askDns } from "../dns-client.ts";
 import type { DnsAnswer } from "../dns-client.ts";
 import { requestHttp } from "../http-client.ts";
@@ -57,10 +56,12 @@ export interface Try {
 
 /** Asks GeoDNS as a client would, sends the request to the addresses it was given, and collects what was recorded.
  * @throws {UsageError} if the request makes no sense */
-export async function traceRequest(topology: Topology, request: TraceRequest): Promise<Trace> {
-  const nodes = nodesOf(topology);
+export async function traceRequest(
+  { topology, nodes, clientAddress }: Pick<Stack, "topology" | "nodes" | "clientAddress">,
+  request: TraceRequest,
+): Promise<Trace> {
   const id = randomUUID();
-  const client = clientOf(topology, request.from);
+  const client = clientOf(topology, request.from, clientAddress);
   const target = targetOf(topology, request.url);
   const dns = target.address === null ? await resolve(nodes, client, target.host, id) : null;
   const addresses = target.address === null ? (dns?.answer?.addresses ?? []) : [target.address];

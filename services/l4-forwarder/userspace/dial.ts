@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
 import type { BalanceName } from "#shared/config/schema/common.ts";
 import type { L4ForwarderConfig } from "#shared/config/schema/l4-forwarder.ts";
-import { TrafficError, codeOf } from "#shared/core/error.ts";
-import { attempt } from "#shared/endpoint/attempt.ts";
+import { attempt, attemptsCap } from "#shared/endpoint/attempt.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Pool, PoolChoice } from "#shared/endpoint/pool.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
@@ -31,7 +30,7 @@ const tryMsMin = 10; // a shorter try says nothing about a server
 const endpointsDescribedMax = 256; // above it a choice is kept without its candidates: listing them would cost more than the connect
 
 /** Picks an endpoint and connects; who refuses or does not answer is followed by the next, as long as somebody is left that
- * was not tried and the time of all tries is not over.
+ * was not tried, for 16 tries at most and as long as the time of all tries is not over.
  * @throws {TrafficError} of the last try, or NO_HEALTHY, NO_ENDPOINT, CLIENT_GONE */
 export function dialServer(pool: Pool, options: DialServerOptions): Promise<Server> {
   const { hash, balance, timeouts, signal } = options;
@@ -43,7 +42,7 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
       hash,
       balance,
       signal,
-      attemptsMax: Math.max(1, pool.endpoints.length),
+      attemptsMax: attemptsCap,
       mayRetry: () => deadlineMs - pool.clock.nowMs() >= tryMsMin,
       onChoice: (choice, tried) => {
         described = describe(pool, choice, tried, balance);
@@ -73,16 +72,8 @@ async function connect(
     return { socket, endpoint };
   } catch (error) {
     endpoint.end();
-    throw blame(error);
+    throw error;
   }
-}
-
-const ownShortages = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOMEM", "ENOBUFS"]);
-
-/** What this machine has run out of is not held against the server. */
-function blame(error: unknown): unknown {
-  if (!(error instanceof TrafficError) || !ownShortages.has(codeOf(error.cause))) return error;
-  return new TrafficError(error.reason, error.message, { origin: "internal", retryable: true, cause: error.cause });
 }
 
 function describe(

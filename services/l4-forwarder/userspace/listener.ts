@@ -140,6 +140,7 @@ export class ForwardListener {
       address: this.#address,
       allowHalfOpen: true,
       onConnection: (socket) => void this.#take(socket),
+      onRefused: () => this.#countRefused(),
     });
   }
 
@@ -159,6 +160,11 @@ export class ForwardListener {
     this.#countActive(1);
     await this.#options.onConnection(socket, this);
     this.#countActive(-1);
+  }
+
+  #countRefused(): void {
+    const labels = { listener: this.#address, pool: this.#pool.name, reason: "LIMIT_REACHED" };
+    this.#options.host.metrics.count("watershed_l4_connections_total", labels);
   }
 
   #countActive(by: number): void {

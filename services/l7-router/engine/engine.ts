@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from "node:stream";
 import type { HeaderList } from "#l7-router/headers.ts";
+import type { RequestBody } from "#l7-router/request-body.ts";
 import type { UpstreamConnection } from "#l7-router/upstream/connection.ts";
 
 /** A request as it goes to a server: every byte of its head is decided. */
@@ -9,7 +10,7 @@ export interface UpstreamRequest {
   /** All lines, Host and framing included. */
   readonly headers: HeaderList;
   /** Undefined for none. */
-  readonly body: Readable | undefined;
+  readonly body: RequestBody | undefined;
   /** Trailer lines that go out after a chunked body; asked once the body has ended. */
   readonly trailers: () => HeaderList;
   /** Expects a 101; another answer is an answer like any. */
@@ -50,7 +51,8 @@ export interface Exchange {
   /** Rejects with a TrafficError: UPSTREAM_RESET (retryable if not one byte came back), UPSTREAM_INVALID, or what
    * `cancel` was given. */
   readonly answer: Promise<UpstreamAnswer | UpstreamUpgrade>;
-  /** Ends it: the connection is destroyed, the answer rejects with `error`, a body under way is destroyed. */
+  /** Ends it: the answer rejects with `error`, and the connection is destroyed with a body under way, unless request and
+   * answer were through and it has become free. */
   cancel(error: Error): void;
 }
 

@@ -18,10 +18,10 @@ export function endLingering(stream: Duplex): void {
 }
 
 /** Ends our side now and the connection a little later. */
-export function linger(socket: Socket): void {
-  socket.end();
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
+export function linger(stream: Duplex, limitMs = lingerMs): void {
+  stream.end();
+  stream.resume();
+  const timer = setTimeout(() => stream.destroy(), limitMs);
   timer.unref();
-  socket.once("close", () => clearTimeout(timer));
+  stream.once("close", () => clearTimeout(timer));
 }

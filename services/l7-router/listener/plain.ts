@@ -5,11 +5,12 @@ import type { Duplex } from "node:stream";
 import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
 import { listenServer } from "#shared/net/listen.ts";
-import { Downstream, responseOnBareSocket } from "#l7-router/downstream.ts";
+import { Downstream } from "#l7-router/downstream.ts";
 import { asksForWebSocket } from "#l7-router/head.ts";
 import { rawReply } from "#l7-router/reply.ts";
 import { RefusedError } from "#l7-router/refusal.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
+import { EarlyBytes, responseOnBareSocket } from "./bare.ts";
 import { refusalOfClientError } from "./client-error.ts";
 import { linger, reset } from "./end.ts";
 import { Turns } from "./turns.ts";
@@ -69,8 +70,8 @@ export class PlainListener {
     this.#server.on("checkContinue", onRequest);
     this.#server.on("checkExpectation", onRequest);
     const onBare = (message: IncomingMessage, socket: Duplex, first: Buffer) => {
-      if (first.length > 0) socket.unshift(first);
-      this.#take(message, socket, () => responseOnBareSocket(message, socket));
+      const early = new EarlyBytes(socket, first);
+      this.#take(message, socket, () => responseOnBareSocket(message, socket), early);
     };
     this.#server.on("upgrade", onBare);
     this.#server.on("connect", onBare);
@@ -124,22 +125,30 @@ export class PlainListener {
     });
   }
 
-  #take(message: IncomingMessage, stream: Duplex, respond: () => ServerResponse): void {
+  #take(message: IncomingMessage, stream: Duplex, respond: () => ServerResponse, early?: EarlyBytes): void {
     const connection = this.#connections.get(message.socket);
     if (!connection) return void stream.destroy();
     if (stream !== message.socket) stream.on("error", () => {});
     const { turns } = connection;
     const start = async () => {
       if (stream.destroyed || turns.isClosed) return;
-      const downstream = new Downstream(message, respond(), stream, connection);
+      const downstream = new Downstream(message, respond(), stream, connection, early);
       connection.current = downstream;
       await this.#options.serve(downstream, turns.isLast || this.#isClosing);
       if (downstream.isLast) turns.close();
-      await downstream.closed;
+      await this.#taken(downstream);
       connection.current = undefined;
     };
     // Nothing is read any more once no room is left: the answer to the last one that had room ends the connection.
     if (!turns.take(start, headBytes(message))) message.socket.pause();
+  }
+
+  /** The answer was handed over whole: a client that does not take it has as long as one that is idle. */
+  async #taken(downstream: Downstream): Promise<void> {
+    const timer = setTimeout(() => downstream.cut(), this.#server.keepAliveTimeout);
+    timer.unref();
+    await downstream.closed;
+    clearTimeout(timer);
   }
 
   #refuseBytes(error: unknown, socket: Duplex): void {
@@ -163,7 +172,7 @@ export class PlainListener {
       turns.close();
       this.#options.onRefused(refused);
       socket.write(rawReply(refused, STATUS_CODES[refused.status] ?? ""), "latin1");
-      linger(socket as Socket);
+      linger(socket);
     };
     if (!turns.take(answer, 0)) reset(socket);
   }

@@ -47,3 +47,9 @@ export function beginUse(connection: UpstreamConnection): void {
   connection.answered = nobody;
   connection.uses++;
 }
+
+/** Destroys the connection unless that use of it is over: by now it may carry another request.
+ * @param use what `uses` was when it began */
+export function cutUse(connection: UpstreamConnection, use: number): void {
+  if (connection.busy && connection.uses === use) connection.socket.destroy();
+}

@@ -76,7 +76,9 @@ export class Connections {
     const idle = this.#idle.get(endpoint) ?? [];
     this.#idle.set(endpoint, idle);
     idle.push({ connection, expiry: this.#options.clock.after(leftMs, () => socket.destroy()) });
-    if (idle.length > idlePerEndpointMax) idle[0]?.connection.socket.destroy();
+    const oldest = idle.length > idlePerEndpointMax ? idle.shift() : undefined;
+    oldest?.expiry.cancel();
+    oldest?.connection.socket.destroy();
   }
 
   /** Ends the idle ones now and the others after their request. */
@@ -97,6 +99,7 @@ export class Connections {
     const idle = this.#idle.get(endpoint);
     for (let next = idle?.pop(); next; next = idle?.pop()) {
       next.expiry.cancel();
+      if (idle?.length === 0) this.#idle.delete(endpoint);
       const { connection } = next;
       if (isUsable(connection) && connection.expiresMs > this.#options.clock.nowMs()) return connection;
       connection.socket.destroy();

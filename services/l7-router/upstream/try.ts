@@ -1,9 +1,8 @@
-import type { Clock } from "#shared/core/clock.ts";
+import type { Clock, Timer } from "#shared/core/clock.ts";
 import { TrafficError } from "#shared/core/error.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Engine, Exchange, UpstreamAnswer, UpstreamRequest, UpstreamUpgrade } from "#l7-router/engine/engine.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
-import { IdleTimer } from "#l7-router/idle-timer.ts";
 import type { UpstreamConnection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 
@@ -16,7 +15,7 @@ export interface TryOptions {
   /** The request may go out a second time: idempotent, and nothing of a body was read. */
   readonly resendable: boolean;
   readonly connectMs: number;
-  /** To the head of the answer; starts anew with every byte of the request's body. */
+  /** To the head of the answer. Does not run while it is the client that is waited for. */
   readonly answerMs: number;
   readonly signal: AbortSignal;
   readonly onInformation: (status: number, headers: HeaderList) => void;
@@ -76,22 +75,27 @@ async function tryOn(
 /** Ends the exchange when its time is over or nobody waits any more.
  * @returns how to stop watching */
 function watch(exchange: Exchange, options: TryOptions): () => void {
-  const { signal, answerMs, request } = options;
-  const timer = new IdleTimer(options.clock, answerMs, () => {
+  const { clock, signal, answerMs } = options;
+  const { body } = options.request;
+  let timer: Timer | undefined;
+  const onLate = () => {
     const message = `no answer in ${Math.round(answerMs)} ms`;
     exchange.cancel(new TrafficError("TIMEOUT", message, { origin: "upstream", retryable: true }));
-  });
-  const onProgress = () => timer.touch();
+  };
+  const onTurn = () => {
+    timer?.cancel();
+    timer = !body || body.waitsForServer ? clock.after(answerMs, onLate) : undefined;
+  };
   const onAbort = () => exchange.cancel(signal.reason as Error);
-  const { body } = request;
-  body?.on("data", onProgress);
+  onTurn();
+  body?.on("turn", onTurn);
   body?.once("error", (error) => exchange.cancel(error));
   if (body?.errored) exchange.cancel(body.errored);
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
   return () => {
-    timer.cancel();
-    body?.off("data", onProgress);
+    timer?.cancel();
+    body?.off("turn", onTurn);
     signal.removeEventListener("abort", onAbort);
   };
 }

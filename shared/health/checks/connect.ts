@@ -19,7 +19,8 @@ export async function connect(
     if (proxyProtocol) socket.write(writeProxyHeader({ version: proxyProtocol, command: "LOCAL", tlvs: [] }));
     return socket;
   } catch (error) {
-    return failure(connectReason(error, signal), messageOf(error));
+    const inconclusive = error instanceof TrafficError && error.origin === "internal";
+    return { ...failure(connectReason(error, signal), messageOf(error)), ...(inconclusive && { inconclusive }) };
   }
 }
 

@@ -55,7 +55,7 @@ function judge(head: string, config: HealthConfig): CheckResult {
   const status = Number(/^HTTP\/1\.\d (\d{3})(?:\s|$)/.exec(head)?.[1]);
   if (Number.isNaN(status)) return failure("CHECK_FAILED", "the answer is not HTTP/1");
   if (config.expectStatus.includes(status)) return { passed: true, reason: "OK", detail: `status ${status}` };
-  if (status === 503 && /^x-watershed-reason:[ \t]*DRAINING[ \t]*\r?$/im.test(head))
+  if (config.drainingCounts && status === 503 && /^x-watershed-reason:[ \t]*DRAINING[ \t]*\r?$/im.test(head))
     return { ...failure("DRAINING", "it says that it is draining"), definitive: true };
   return failure("CHECK_STATUS", `status ${status}`);
 }

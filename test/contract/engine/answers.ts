@@ -57,6 +57,30 @@ export function describeAnswers(engine: EngineName): void {
       expect((await client.answer()).body).toBe("ok");
     });
 
+    it("a 1xx has no Content-Length", async () => {
+      const processing = "HTTP/1.1 102 Processing\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n";
+      await using rig = await Rig.start({ engine, scripts: [answering(processing + ok)] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1"));
+      expect((await client.answer()).headers).toEqual([["x-a", "1"]]);
+      expect((await client.answer()).body).toBe("ok");
+    });
+
+    for (const { name, hint, most } of [
+      { name: "number", hint: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", most: 16 },
+      { name: "size", hint: `HTTP/1.1 103 Early Hints\r\nLink: </${"a".repeat(9_990)}>\r\n\r\n`, most: 6 },
+    ]) {
+      it(`1xx answers without end are passed on up to a ${name}, then dropped`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [answering(hint.repeat(100) + ok)] });
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1"));
+        let hints = 0;
+        for (let { status } = await client.answer(); status === 103; { status } = await client.answer()) hints++;
+        expect(hints).toBeGreaterThan(0);
+        expect(hints).toBeLessThanOrEqual(most);
+      });
+    }
+
     it("HTTP/1.0 gets neither a 1xx nor chunks", async () => {
       const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nX-T: 1\r\n\r\n";
       await using rig = await Rig.start({ engine, scripts: [answering(`HTTP/1.1 103 Early Hints\r\n\r\n${chunks}`)] });

@@ -51,6 +51,54 @@ export function describeClients(engine: EngineName): void {
       expect([answer.status, answer.header("x-watershed-reason")]).toEqual([408, "TIMEOUT"]);
     });
 
+    it("a body that stops coming is not the server's fault, however little time a request has", async () => {
+      await using rig = await Rig.start({
+        engine,
+        config: { timeouts: { body: "80ms", request: "20ms" } },
+        pool: { outlier: { consecutiveFailures: 1 } },
+      });
+      const client = await rig.client();
+      client.send(`${head("POST / HTTP/1.1", "Content-Length: 10")}half`);
+      expect((await client.answer()).status).toBe(408);
+      const [pool] = rig.router.pools();
+      expect(pool?.status().endpoints.map(({ state }) => state)).toEqual(["up"]);
+    });
+
+    it("a server that takes no more of a body: 504, though the client is not through", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onConnection: (socket) => void socket.pause() }],
+        config: { timeouts: { request: "100ms" } },
+      });
+      const client = await rig.client();
+      client.send(`${head("POST / HTTP/1.1", "Content-Length: 10000000")}${"x".repeat(9_999_999)}`);
+      const answer = await client.answer();
+      expect([answer.status, answer.header("x-watershed-reason")]).toEqual([504, "TIMEOUT"]);
+    });
+
+    it("a server that never asks for a body that is held back for its word: 504", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [silent],
+        config: { timeouts: { body: "20ms", request: "100ms" } },
+      });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"));
+      expect((await client.answer()).status).toBe(504);
+    });
+
+    it("a body that does not come although the server asked for it: 408", async () => {
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onHead: ({ socket }) => void socket.write("HTTP/1.1 100 Continue\r\n\r\n") }],
+        config: { timeouts: { body: "100ms", request: "20ms" } },
+      });
+      const client = await rig.client();
+      client.send(head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"));
+      expect((await client.answer()).status).toBe(100);
+      expect((await client.answer()).status).toBe(408);
+    });
+
     it("a head that stops coming: 408", async () => {
       await using rig = await Rig.start({ engine, config: { timeouts: { head: "100ms" } } });
       const client = await rig.client();

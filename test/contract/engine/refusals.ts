@@ -70,6 +70,7 @@ const refused: readonly Refused[] = [
   { name: "a broken %-escape", send: head("GET /%zz HTTP/1.1"), status: 400 },
   { name: "a cut %-escape", send: head("GET /a%2 HTTP/1.1"), status: 400 },
   { name: "%00", send: head("GET /%00 HTTP/1.1"), status: 400 },
+  { name: "%00 in the query", send: head("GET /?a=%00 HTTP/1.1"), status: 400 },
   { name: "%2f", send: head("GET /a%2fb HTTP/1.1"), status: 400 },
   { name: "%5c", send: head("GET /a%5cb HTTP/1.1"), status: 400 },
   { name: "a path that climbs above the root", send: head("GET /a/../../b HTTP/1.1"), status: 400 },

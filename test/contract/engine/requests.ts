@@ -237,6 +237,24 @@ export function describeRequests(engine: EngineName): void {
       expect(rig.backend.requests.map(({ line }) => line)).toEqual(["GET /last HTTP/1.1", "GET /last HTTP/1.1"]);
     });
 
+    it("a Content-Length of 0 is no body: the router's own answers keep the connection", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      for (const start of ["GET /health HTTP/1.1", "OPTIONS * HTTP/1.1", "GET /health HTTP/1.1"]) {
+        client.send(head(start, "Content-Length: 0"));
+        const answer = await client.answer();
+        expect([answer.status, answer.header("connection")]).toEqual([200, "keep-alive"]);
+      }
+    });
+
+    it("a lone % in the query, as browsers send it, is forwarded as it is", async () => {
+      await using rig = await Rig.start({ engine });
+      const client = await rig.client();
+      client.send(head("GET /?save=50%&id=%%ID%% HTTP/1.1"));
+      expect((await client.answer()).status).toBe(200);
+      expect(rig.backend.requests[0]?.line).toBe("GET /?save=50%&id=%%ID%% HTTP/1.1");
+    });
+
     it("OPTIONS * is answered by the router", async () => {
       await using rig = await Rig.start({ engine });
       const client = await rig.client();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { EngineName } from "#l7-router/engine/registry.ts";
 import type { Script } from "#test/support/scripted-backend.ts";
 import { Rig, head } from "./rig.ts";
@@ -134,6 +134,53 @@ export function describeUpgrades(engine: EngineName): void {
       });
     }
 
+    it("a refused upgrade carries an answer larger than any buffer", async () => {
+      const body = "x".repeat(8_000_000);
+      const bytes = `HTTP/1.1 403 No\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+      await using rig = await Rig.start({ engine, scripts: [{ onRequest: ({ socket }) => void socket.write(bytes) }] });
+      const client = await rig.client();
+      client.send(head("GET / HTTP/1.1", ...asking));
+      expect((await client.answer()).body).toHaveLength(body.length);
+    });
+
+    for (const { name, behind, leave } of [
+      { name: "ends", behind: "", leave: (socket: Socket) => void socket.end() },
+      { name: "ends behind early bytes", behind: "early", leave: (socket: Socket) => void socket.end() },
+      { name: "is reset", behind: "", leave: (socket: Socket) => void socket.resetAndDestroy() },
+      {
+        name: "is reset behind early bytes",
+        behind: "early",
+        leave: (socket: Socket) => void socket.resetAndDestroy(),
+      },
+      { name: "sends without end", behind: "", leave: (socket: Socket) => void socket.write("x".repeat(200_000)) },
+    ]) {
+      it(`a client that ${name} before the answer: the server's connection ends within 100 ms`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [{ onHead: () => true }] });
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1", ...asking) + behind);
+        await rig.backend.until(() => rig.backend.requests.length === 1);
+        const goneMs = performance.now();
+        leave(client.socket);
+        await rig.backend.until(() => rig.backend.sockets.every((socket) => socket.destroyed));
+        expect(performance.now() - goneMs).toBeLessThan(100);
+      });
+    }
+
+    for (const { name, start } of [
+      { name: "a refused upgrade", start: head("GET / HTTP/1.1", ...asking) },
+      { name: "CONNECT", start: "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n" },
+    ]) {
+      it(`${name} with bytes behind its head leaves no connection behind`, async () => {
+        await using rig = await Rig.start({ engine });
+        const client = await rig.client();
+        client.send(`${start}bytes behind`);
+        await client.answer();
+        expect(await client.ended).toBe("end");
+        client.socket.destroy();
+        await until(() => (rig.router.status()["listeners"] as { connections: number }[])[0]?.connections === 0);
+      });
+    }
+
     it("a refused connect: the next endpoint switches", async () => {
       await using rig = await Rig.start({ engine, endpoints: ["127.0.0.1:1"], scripts: [switches] });
       const client = await rig.client();
@@ -171,4 +218,9 @@ export function describeUpgrades(engine: EngineName): void {
       expect((await client.answer()).status).toBe(101);
     });
   });
+}
+
+/** Of what says nothing when it changes. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => void setImmediate(resolve));
 }

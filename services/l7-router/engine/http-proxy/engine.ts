@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import type httpProxy from "http-proxy";
 import { TrafficError, codeOf, messageOf } from "#shared/core/error.ts";
 import { tokensOf, valuesOf } from "#l7-router/headers.ts";
+import { cutUse } from "#l7-router/upstream/connection.ts";
 import type { UpstreamConnection } from "#l7-router/upstream/connection.ts";
 import type { Engine, Exchange, UpstreamAnswer, UpstreamEvents, UpstreamRequest, UpstreamUpgrade } from "../engine.ts";
 import { createAgent } from "./agent.ts";
@@ -25,6 +26,7 @@ class HttpProxyExchange implements Exchange {
   readonly #connection: UpstreamConnection;
   readonly #request: UpstreamRequest;
   readonly #events: UpstreamEvents;
+  readonly #use: number;
   readonly #bytesBefore: number;
   #resolve: (answer: UpstreamAnswer | UpstreamUpgrade) => void = () => {};
   #reject: (error: Error) => void = () => {};
@@ -33,6 +35,7 @@ class HttpProxyExchange implements Exchange {
 
   constructor(proxy: httpProxy, connection: UpstreamConnection, request: UpstreamRequest, events: UpstreamEvents) {
     this.#connection = connection;
+    this.#use = connection.uses;
     this.#request = request;
     this.#events = events;
     this.#bytesBefore = connection.socket.bytesRead;
@@ -51,7 +54,7 @@ class HttpProxyExchange implements Exchange {
 
   cancel(error: Error): void {
     this.#cancelled ??= error;
-    this.#connection.socket.destroy();
+    cutUse(this.#connection, this.#use);
     this.#reject(error);
   }
 

@@ -1,0 +1,7 @@
+/** Where the volume of the token is mounted. */
+export const tokenFile = "/run/watershed/token";
+
+/** Networks of a service, with its address in each. */
+export function attachmentLines(attachments: ReadonlyMap<string, string>): string {
+  return Array.from(attachments, ([key, address]) => `      ${key}: { ipv4_address: ${address} }`).join("\n");
+}

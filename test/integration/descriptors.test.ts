@@ -1,0 +1,67 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { quickChecks } from "#test/support/forwarder.ts";
+import { TcpServer, closed, connect, greetAndEcho, read, readLine } from "#test/support/tcp.ts";
+
+const host = "127.66.4.6"; // apart from whatever else listens on this machine
+const main = path.resolve(import.meta.dirname, "../../services/l4-forwarder/main.ts");
+const descriptors = 60;
+const connections = 10; // of (60 − an eighth − 32) / 2
+
+describe("a forwarder that runs short of file descriptors", () => {
+  it("carries what it can, refuses the others, blames no server, and answers its operator", async () => {
+    await using server = await TcpServer.start(greetAndEcho("web"), host);
+    const { child, admin, listener, folder } = await startForwarder(server.address);
+    const ask = async (what: string) => (await fetch(`http://${admin}/${what}`)).text();
+    const clients = await Promise.all(Array.from({ length: 4 * connections }, () => connect(listener)));
+    const greeted = await Promise.allSettled(clients.map(readLine));
+    expect(greeted.filter(({ status }) => status === "fulfilled")).toHaveLength(connections);
+    const carried = clients.filter((_, i) => greeted[i]?.status === "fulfilled");
+    for (const client of carried) client.write("x");
+    expect((await Promise.all(carried.map((client) => read(client, 1)))).map(String)).toEqual(carried.map(() => "x"));
+    expect(JSON.parse(await ask("status"))).toMatchObject({ pools: [{ eligible: 1, endpoints: [{ reason: "OK" }] }] });
+    const refused = (await ask("metrics")).match(/^watershed_l4_connections_total{.*reason="LIMIT_REACHED".*} (\d+)$/m);
+    expect(Number(refused?.[1])).toBe(clients.length - connections);
+
+    for (const client of clients) client.destroy();
+    await Promise.all([...server.sockets].map(closed));
+    const late = await connect(listener);
+    expect(await readLine(late)).toBe("web");
+    late.destroy();
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    await rm(folder, { recursive: true });
+  });
+});
+
+async function startForwarder(server: string) {
+  const folder = await mkdtemp(path.join(tmpdir(), "watershed-descriptors-"));
+  const file = path.join(folder, "l4-forwarder.yaml");
+  const config = {
+    admin: `${host}:0`,
+    listeners: [{ address: `${host}:0`, pool: "web" }],
+    pools: { web: { endpoints: [{ address: server }], health: { ...quickChecks, timeout: "5s" }, panicThreshold: 0 } },
+  };
+  await writeFile(file, JSON.stringify(config)); // JSON is YAML.
+  const script = `ulimit -n ${descriptors}; exec "$0" "$@"`;
+  const args = ["-c", script, process.execPath, main, "--config", file];
+  const child = spawn("sh", args, { stdio: ["ignore", "pipe", "inherit"] });
+  return { child, folder, ...(await addressesOf(child)) };
+}
+
+/** Of the admin API and of the listener, out of the log, once both are open. */
+async function addressesOf(child: ChildProcess): Promise<{ admin: string; listener: string }> {
+  let log = "";
+  for await (const chunk of child.stdout!.iterator({ destroyOnReturn: false })) {
+    log += String(chunk);
+    const admin = /"admin":"([^"]+)".*"started"/.exec(log)?.[1];
+    const listener = /"listener":"([^"]+)".*"listener_open"/.exec(log)?.[1];
+    if (admin && listener) return { admin, listener };
+  }
+  throw new Error(`the forwarder ended: ${log}`);
+}
