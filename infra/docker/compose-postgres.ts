@@ -8,7 +8,7 @@ import { attachmentLines, tokenFile } from "./compose-parts.ts";
 
 const postgresPort = 5_432;
 const adminPort = 7_900;
-const host = 210; // fourth octet of a database: behind every server of the origin's numbers in use
+const host = 210; // last octet: free, as the servers of a zone are ports of its origin, and routers end at 32
 
 /** The databases of the profile: all in the first region, a replica in each of its zones. */
 interface Databases {

@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { parseConfig } from "#shared/config/load.ts";
+import { l4ForwarderSchema } from "#shared/config/schema/l4-forwarder.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { composeFile, composeName, resolvConf } from "./compose-file.ts";
+import { postgresForwarderConfigs } from "./compose-postgres.ts";
 import { staleComposeDocuments } from "./compose.ts";
 import { isIn } from "./networks.ts";
 
@@ -125,8 +127,17 @@ describe("networks", () => {
 
   it("keep regions apart, and lead outside by control alone", () => {
     const members = (key: string) => Object.keys(services).filter((name) => services[name]?.networks?.[key]);
-    expect(members("region-eu-west").every((name) => name.startsWith("eu-west-"))).toBe(true);
-    expect(members("region-eu-west").length).toBe(8);
+    for (const region of ["eu-west", "us-east"])
+      expect(
+        members(`region-${region}`)
+          .filter((name) => !name.startsWith("postgres-"))
+          .toSorted(),
+      ).toEqual(
+        nodes
+          .filter((node) => node.region === region)
+          .map(({ name }) => composeName(name))
+          .toSorted(),
+      );
     expect(members("internet").toSorted()).toEqual(
       [...Object.keys(services).filter((name) => name.startsWith("client-")), "ns1", "ns2"]
         .concat(["eu-west-l7-1", "eu-west-l7-2", "us-east-l7-1", "us-east-l7-2"])
@@ -161,6 +172,36 @@ describe("clients", () => {
       "",
     ]);
     expect(services["client-de"]?.volumes).toContain("./infra/docker/resolv.conf:/etc/resolv.conf:ro");
+  });
+});
+
+describe("the profile postgres", () => {
+  const configs = [...postgresForwarderConfigs(topology)].map(([path, text]) =>
+    parseConfig(text, path, l4ForwarderSchema),
+  );
+
+  it("has a primary, a replica in each zone of the first region, and two forwarders before the replicas", () => {
+    const names = Object.keys(services).filter((name) => services[name]?.profiles?.includes("postgres"));
+    expect(names).toEqual([
+      "postgres-primary",
+      "postgres-replica-eu-west-a",
+      "postgres-replica-eu-west-b",
+      "postgres-l4-1",
+      "postgres-l4-2",
+    ]);
+    const addresses = names.slice(1, 3).map((name) => services[name]?.networks?.["region-eu-west"]?.ipv4_address);
+    for (const { pools } of configs)
+      expect(pools["postgres"]?.endpoints.map(({ address }) => address)).toEqual(addresses.map((one) => `${one}:5432`));
+  });
+
+  it("gives each forwarder the addresses of its config", () => {
+    for (const { node = "", admin, localAddress, listeners } of configs) {
+      const attached = services[node]?.networks;
+      expect(`${attached?.["control"]?.ipv4_address}:7900`).toBe(admin);
+      expect(attached?.["region-eu-west"]?.ipv4_address).toBe(localAddress);
+      expect(listeners[0]?.address).toBe(`${localAddress}:5432`);
+      expect(services[node]?.environment?.["WATERSHED_ADMIN_ADDRESS"]).toBe(admin);
+    }
   });
 });
 

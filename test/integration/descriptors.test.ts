@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { quickChecks } from "#test/support/forwarder.ts";
 import { TcpServer, closed, connect, greetAndEcho, read, readLine } from "#test/support/tcp.ts";
 
@@ -13,10 +12,21 @@ const main = path.resolve(import.meta.dirname, "../../services/l4-forwarder/main
 const descriptors = 60;
 const connections = 10; // of (60 − an eighth − 32) / 2
 
+let folder: string;
+let child: ChildProcess | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "watershed-descriptors-"));
+});
+afterEach(async () => {
+  child?.kill("SIGKILL");
+  await rm(folder, { recursive: true });
+});
+
 describe("a forwarder that runs short of file descriptors", () => {
   it("carries what it can, refuses the others, blames no server, and answers its operator", async () => {
     await using server = await TcpServer.start(greetAndEcho("web"), host);
-    const { child, admin, listener, folder } = await startForwarder(server.address);
+    const { admin, listener } = await startForwarder(server.address);
     const ask = async (what: string) => (await fetch(`http://${admin}/${what}`)).text();
     const clients = await Promise.all(Array.from({ length: 4 * connections }, () => connect(listener)));
     const greeted = await Promise.allSettled(clients.map(readLine));
@@ -33,14 +43,10 @@ describe("a forwarder that runs short of file descriptors", () => {
     const late = await connect(listener);
     expect(await readLine(late)).toBe("web");
     late.destroy();
-    child.kill("SIGINT");
-    expect(await once(child, "exit")).toEqual([0, null]);
-    await rm(folder, { recursive: true });
   });
 });
 
-async function startForwarder(server: string) {
-  const folder = await mkdtemp(path.join(tmpdir(), "watershed-descriptors-"));
+async function startForwarder(server: string): Promise<{ admin: string; listener: string }> {
   const file = path.join(folder, "l4-forwarder.yaml");
   const config = {
     admin: `${host}:0`,
@@ -50,8 +56,8 @@ async function startForwarder(server: string) {
   await writeFile(file, JSON.stringify(config)); // JSON is YAML.
   const script = `ulimit -n ${descriptors}; exec "$0" "$@"`;
   const args = ["-c", script, process.execPath, main, "--config", file];
-  const child = spawn("sh", args, { stdio: ["ignore", "pipe", "inherit"] });
-  return { child, folder, ...(await addressesOf(child)) };
+  child = spawn("sh", args, { stdio: ["ignore", "pipe", "inherit"] });
+  return addressesOf(child);
 }
 
 /** Of the admin API and of the listener, out of the log, once both are open. */

@@ -16,7 +16,7 @@ const server = `
 
 describe("a node whose own event loop is blocked", () => {
   it("takes no healthy server out", async () => {
-    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(server)}`));
+    await using worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(server)}`));
     const [port] = (await once(worker, "message")) as [number];
     await using forwarder = await TestForwarder.start({
       listeners: [{ address: "127.66.4.5:0", pool: "web" }],
@@ -37,6 +37,5 @@ describe("a node whose own event loop is blocked", () => {
     const types = forwarder.events.since(0).map(({ type }) => type);
     expect(types).toContain("endpoint_up");
     expect(types).not.toContain("endpoint_down");
-    await worker.terminate();
   });
 });

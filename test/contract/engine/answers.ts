@@ -178,6 +178,16 @@ export function describeAnswers(engine: EngineName): void {
       });
     }
 
+    for (const line of ["HTTP/2.0 200 OK", "HTTP/1.1 999 OK", "HTTP/1.1 600 OK"])
+      it(`${line} for a status line: 502`, async () => {
+        await using rig = await Rig.start({ engine, scripts: [answering(`${line}\r\nContent-Length: 2\r\n\r\nok`)] });
+        const client = await rig.client();
+        client.send(head("GET / HTTP/1.1"));
+        const reply = await client.answer();
+        expect([reply.status, reply.header("x-watershed-reason")]).toEqual([502, "UPSTREAM_INVALID"]);
+        await rig.backend.until(() => rig.backend.sockets.every((socket) => socket.destroyed));
+      });
+
     it("an answer that is not HTTP: 502", async () => {
       await using rig = await Rig.start({ engine, scripts: [answering("SSH-2.0-OpenSSH\r\n\r\n")] });
       const client = await rig.client();

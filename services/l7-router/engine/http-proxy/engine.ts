@@ -95,16 +95,19 @@ class HttpProxyExchange implements Exchange {
   #answered(response: IncomingMessage): void {
     this.#response = response;
     response.on("error", () => {}); // Whoever reads the body hears of it; before that, nobody needs to.
+    const { statusCode: status = 0, httpVersion: version } = response;
+    if (status > 599 || (version !== "1.1" && version !== "1.0"))
+      // node's parser takes HTTP/2.0 and 999
+      return this.cancel(invalid("a status line that HTTP/1.1 does not know"));
     const codings = valuesOf(response.rawHeaders, "transfer-encoding");
     const framedWrong =
-      codings.length > 0 &&
-      (response.httpVersion !== "1.1" || codings.length > 1 || codings[0]?.trim().toLowerCase() !== "chunked");
+      codings.length > 0 && (version !== "1.1" || codings.length > 1 || codings[0]?.trim().toLowerCase() !== "chunked");
     if (framedWrong) return this.cancel(invalid("a transfer coding other than chunked"));
     const answer: UpstreamAnswer = {
       kind: "answer",
-      status: response.statusCode ?? 502,
+      status,
       statusText: response.statusMessage ?? "",
-      version: response.httpVersion,
+      version,
       headers: response.rawHeaders,
       body: response,
       trailers: () => response.rawTrailers,
