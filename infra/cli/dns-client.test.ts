@@ -29,7 +29,7 @@ describe("a query", () => {
 
   it.each([
     { address: "81.2.69.142", ecs: "0008 0007 0001 18 00 510245" },
-    { address: "2001:db8:1:2ff::1", ecs: "0008 000b 0002 38 00 20010db8000102" },
+    { address: "2001:db8:1:2ff::1", ecs: "0008 000a 0002 30 00 20010db80001" },
   ])("tells the subnet of $address and no more", ({ address, ecs }) => {
     const subnet = subnetOf(parseAddress(address)!);
     expect(
@@ -49,6 +49,14 @@ describe("an answer", () => {
       ttlSeconds: 29,
       scope: null,
     });
+  });
+
+  it.each(["81.2.69.142", "2001:db8:1:2ff::1"])("with the subnet of %s tells its scope", (address) => {
+    const sent = encodeQuery({ ...query, subnet: subnetOf(parseAddress(address)!) });
+    sent[2] = 0x84; // as a name server sends it back: QR and AA set, a scope given
+    const scopeAt = sent.indexOf(Buffer.of(0, 8, 0, address.includes(":") ? 10 : 7)) + 7;
+    sent[scopeAt] = 20;
+    expect(decodeAnswer(sent, query)).toMatchObject({ rcode: "NOERROR", scope: 20 });
   });
 
   it("names its rcode", () => {

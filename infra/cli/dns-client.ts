@@ -135,9 +135,10 @@ function scopeOf(packet: Packet): number | null {
   return null;
 }
 
-/** The subnet that a resolver would send for a client: enough to place it, too little to know it. @see RFC 7871 §11.1 */
+/** The subnet that a resolver would send for a client: enough to place it, too little to know it. RFC 7871 §11.1 gives /56 for
+ * IPv6, but dns2 cannot read the 7 octets of it when they come back. */
 export function subnetOf(address: Uint8Array): Cidr {
-  const prefix = address.length === 4 ? 24 : 56;
+  const prefix = address.length === 4 ? 24 : 48;
   return { bytes: maskAddress(address, prefix), prefix };
 }
 
