@@ -28,6 +28,18 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        // One stack of containers for all of its files, with fixed addresses and ports: one after the other.
+        test: {
+          name: "containers",
+          include: ["test/containers/**/*.test.ts"],
+          globalSetup: "test/containers/setup.ts",
+          fileParallelism: false,
+          testTimeout: 120 * seconds,
+          hookTimeout: 180 * seconds,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

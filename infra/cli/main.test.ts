@@ -60,6 +60,14 @@ describe("the arguments", () => {
     { args: ["run", "l7-ruoter"], says: 'did you mean "l7-router"?' },
     { args: ["check", "/there/is/none.yaml", "--service", "geodns"], says: "there is no such file" },
     { args: ["status", "--topology", "package.json"], says: "package.json:" },
+    { args: ["chaos", "kil", "router", "eu-west/l7-1"], says: "Did you mean kill?" },
+    { args: ["chaos", "kill", "router", "eu-west/l7-9"], says: "did you mean router eu-west/l7-1, or" },
+    { args: ["chaos", "slow", "router", "eu-west/l7-1"], says: "slow does nothing to a router: it takes kill" },
+    { args: ["chaos", "cut", "region", "eu-west"], says: "cut drops packets, which needs containers" },
+    { args: ["chaos", "kill", "router", "eu-west/l7-1", "--for", "soon"], says: "expected a time such as 30s" },
+    { args: ["chaos", "kill", "router", "eu-west/l7-1"], says: "nothing is up here: ./watershed up" },
+    { args: ["chaos", "heal"], says: "a target is one of" },
+    { args: ["up", "--docker", "--scale", "netflix"], says: "--docker takes no --topology and no --scale" },
   ])("refuses $args with exit code 2 and says how it is meant", async ({ args, says }) => {
     const { code, stdout, stderr } = await inProcess(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -67,7 +75,7 @@ describe("the arguments", () => {
     expect(stderr).not.toMatch(/^ {4}at /m);
   });
 
-  it.each(["up", "down", "status", "trace", "check", "run"])(
+  it.each(["up", "down", "status", "trace", "chaos", "check", "run"])(
     "shows an example under the help of %s",
     async (command) => {
       const { code, stdout } = await inProcess([command, "--help"]);

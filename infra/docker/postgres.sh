@@ -5,7 +5,9 @@
 set -euo pipefail
 
 role=${1:?primary, or replica HOST}
-data=/var/lib/postgresql/data
+home=/var/lib/postgresql/data
+data=$home/database
+complete=$home/complete # a start that was cut short begins anew
 token=/run/watershed/token
 
 create() {
@@ -30,7 +32,8 @@ copy() { # copy HOST
     --wal-method=stream --checkpoint=fast --write-recovery-conf
 }
 
-if [ ! -s "$data/PG_VERSION" ]; then
+if [ ! -e "$complete" ]; then
+  rm -rf "$data"
   case $role in
     primary) create ;;
     replica) copy "${2:?HOST of the primary}" ;;
@@ -39,6 +42,7 @@ if [ ! -s "$data/PG_VERSION" ]; then
       exit 2
       ;;
   esac
+  touch "$complete"
 fi
 
 # wal_keep_size in place of slots: a replica that is gone for good does not fill the disk of the primary.

@@ -39,9 +39,10 @@ export function targetsOf(nodes: readonly TopologyNode[]): Target[] {
     ...groups(nodes, "region", ({ region }) => region),
     ...groups(nodes, "zone", ({ service, zone }) => (service === "l7-router" ? null : zone)),
   ];
-  const processes = nodes
-    .filter(({ service }) => service !== "origin")
+  const processes = [...Map.groupBy(nodes, ({ service }) => service).values()]
     .toReversed()
+    .flat()
+    .filter(({ service }) => service !== "origin")
     .map((node): Target => ({ kind: kindOfService[node.service], name: node.name, nodes: [node], servers: [] }));
   const ofZone = origins.flatMap((origin): Target[] => {
     const servers = serversOf(origin);
@@ -116,7 +117,7 @@ function hintFor(text: string, targets: readonly Target[]): string {
       name: fullName(target),
       distance: Math.min(editDistance(text, fullName(target)), editDistance(text, target.name)),
     }))
-    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(Math.max(text.length, name.length) / 3)))
+    .filter(({ distance }) => distance <= Math.floor(text.length / 3))
     .toSorted((a, b) => a.distance - b.distance);
   const best = near[0]?.distance ?? 0;
   const nearest = near.filter(({ distance }) => distance === best).slice(0, shownMax);

@@ -43,7 +43,7 @@ export async function upContainers(choice: StackChoice & { readonly demo: boolea
   const stack = await containerStack({});
   print(`ready in ${formatTook(performance.now() - startedMs)}\n\n${placesTable(stack)}\n`);
   if (choice.demo) for (const from of ["DE", "US"]) print(`${await wayOf(topology, from)}\n\n`);
-  print(whatToTry(stack));
+  print(whatToTry(stack, (await composeCommand()).join(" ")));
   return 0;
 }
 
@@ -159,13 +159,13 @@ function placesTable({ topology, nodes }: Stack): string {
   );
 }
 
-function whatToTry({ topology, nodes }: Stack): string {
+function whatToTry({ topology, nodes }: Stack, compose: string): string {
   const www = `www.${topology.dnsZone}`;
   return [
     "Try:",
     `  ./watershed trace --from DE /api/catalog`,
-    `  docker-compose exec client-de curl -s http://${www}/api/users`,
-    `  docker-compose exec client-us dig +short ${www}`,
+    `  ${compose} exec client-de curl -s http://${www}/api/users`,
+    `  ${compose} exec client-us dig +short ${www}`,
     "  ./watershed status",
     ...drills(nodes),
     "",
