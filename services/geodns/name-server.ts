@@ -171,7 +171,7 @@ export class NameServer implements Service<GeodnsConfig> {
     if (!decision?.steered) return;
     const { service, reason, chosen } = decision.steered;
     const region = reason === "FAIL_OPEN" ? "all" : (chosen[0]?.name ?? "");
-    metrics.count("watershed_dns_steered_total", { service: service.name, region, reason });
+    metrics.count("watershed_dns_steered_total", { geo: service.name, region, reason });
   }
 
   #record({ bytes, query, decision }: Answer, client: AddressBytes, transport: Transport): void {

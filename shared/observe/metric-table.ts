@@ -25,7 +25,7 @@ export const metricTable = {
     labels: ["transport", "type", "rcode"],
   },
   watershed_dns_dropped_total: { type: "counter", help: "DNS messages that got no reply", labels: ["transport"] },
-  watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["service", "region", "reason"] },
+  watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
   watershed_http_requests_total: { type: "counter", help: "Answered requests", labels: ["route", "pool", "status"] },
   watershed_http_replies_total: {
     type: "counter",

@@ -24,6 +24,7 @@ describe("metrics", () => {
     it(`${name} follows the naming rules of Prometheus`, () => {
       expect(name).toMatch(/^watershed_[a-z0-9_]+$/);
       expect(name.endsWith("_total")).toBe(metric.type === "counter");
+      for (const label of metric.labels) expect(["service", "node"], "the default labels").not.toContain(label);
       if (metric.type === "histogram") expect(name).toMatch(/_(seconds|bytes)$/);
     });
 });

@@ -138,7 +138,7 @@ describe("bad input", () => {
     const metrics = await bench.host.metrics.render();
     expect(metrics).toMatch(/watershed_dns_queries_total\{transport="udp",type="A",rcode="NOERROR".*\} 1/);
     expect(metrics).toMatch(/watershed_dns_queries_total\{transport="udp",type="other",rcode="NXDOMAIN".*\} 1/);
-    expect(metrics).toMatch(/watershed_dns_steered_total\{service="web",region="eu-west",reason="OK".*\} 1/);
+    expect(metrics).toMatch(/watershed_dns_steered_total\{geo="web",region="eu-west",reason="OK".*\} 1/);
   });
 });
 
