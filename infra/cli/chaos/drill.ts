@@ -120,7 +120,7 @@ export class Drill {
     await Promise.all(steps.filter(isNode).map((step) => this.#perform(step)));
     await Promise.all(target.nodes.map((node) => this.#waitReady(node, stop)));
     await Promise.all(steps.filter((step) => !isNode(step)).map((step) => this.#perform(step)));
-    return this.#waitUntilSeen(returnLimitMs, stop);
+    return this.#waitUntilSeen(this.#awaited.watchers > 0 ? returnLimitMs : 0, stop);
   }
 
   /** What those above have of the target now, and shall see change. */
@@ -190,7 +190,7 @@ export class Drill {
     const { verb, target } = this.#options;
     if (target.kind === "nameserver") return "no tier watches name servers: resolvers turn to the other one";
     if (verb === "slow") return `no check takes ${fullName(target)} out: it is slow, and well`;
-    return `those above ${fullName(target)} see no change`;
+    return "those above see no change";
   }
 
   /** Waits until something holds, which only events change. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { TrafficError } from "#shared/core/error.ts";
-import { run } from "../../docker/engine.ts";
+import { engineVersion, run } from "../../docker/engine.ts";
 import { projectDir } from "../stack/state.ts";
 import { inspectContainers, listContainers } from "./argv.ts";
 
@@ -42,10 +42,13 @@ export function parseContainers(text: string): Container[] {
 }
 
 /** Every container of the stack, also those that have ended.
- * @throws {UsageError} if there is no docker command
- * @throws {TrafficError} if the engine does not answer */
+ * @throws {UsageError} saying how to get an engine, if none answers */
 export async function findContainers(): Promise<Container[]> {
-  const ids = (await docker(listContainers(projectDir))).split("\n").filter((id) => id !== "");
+  const listed = await docker(listContainers(projectDir)).catch(async (error: unknown) => {
+    await engineVersion(); // It says better what is missing.
+    throw error;
+  });
+  const ids = listed.split("\n").filter((id) => id !== "");
   return ids.length === 0 ? [] : parseContainers(await docker(inspectContainers(ids)));
 }
 
