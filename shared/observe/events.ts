@@ -16,9 +16,10 @@ export class EventLog {
   readonly #listeners = new Set<(event: WatershedEvent) => void>();
   #nextId = 1;
 
-  emit(type: string, data: Readonly<Record<string, unknown>>): void {
+  /** @param keep for whoever connects later; what many could cause shall not push out what matters */
+  emit(type: string, data: Readonly<Record<string, unknown>>, keep = true): void {
     const event = { id: this.#nextId++, at: new Date().toISOString(), type, data };
-    this.#kept.push(event);
+    if (keep) this.#kept.push(event);
     if (this.#kept.length > eventsKept) this.#kept.shift();
     for (const listener of this.#listeners) listener(event);
   }

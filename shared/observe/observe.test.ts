@@ -53,11 +53,20 @@ describe("events", () => {
 
 describe("decisions", () => {
   it("are found by their id until newer ones push them out", () => {
-    const decisions = new DecisionLog();
+    const decisions = new DecisionLog(new EventLog());
     decisions.record("first", { n: 0 });
     expect(decisions.find("first")).toEqual({ n: 0 });
     for (let i = 1; i <= 512; i++) decisions.record(`id-${i}`, { n: i });
     expect(decisions.find("first")).toBeUndefined();
     expect(decisions.find("id-1")).toEqual({ n: 1 });
+  });
+
+  it("are streamed as events, but not kept among them: a flood of traces must not push out changes of state", () => {
+    const events = new EventLog();
+    const seen: unknown[] = [];
+    events.subscribe(({ type, data }) => seen.push([type, data]));
+    new DecisionLog(events).record("abc", { region: "eu-west" });
+    expect(seen).toEqual([["decision", { id: "abc", region: "eu-west" }]]);
+    expect(events.since(0)).toEqual([]);
   });
 });

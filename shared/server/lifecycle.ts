@@ -66,8 +66,11 @@ export class Lifecycle<Config extends NodeConfig> {
       if (this.#phase === "stopping") process.exit(0);
       void this.#endProcess(this.#drainAndFinish());
     });
+    let isQuick = false;
     const stopQuickly = () => {
-      if (this.#phase !== "stopping") void this.#endProcess(this.#finish(quickStopMs));
+      if (isQuick) return;
+      isQuick = true; // It also cuts a drain short that is under way.
+      void this.#endProcess(this.#finish(quickStopMs));
     };
     process.on("SIGINT", stopQuickly);
     process.on("SIGHUP", () => void this.tryReload());

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { loadConfig, validate } from "#shared/config/load.ts";
+import { ConfigError, loadConfig, validate } from "#shared/config/load.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { systemClock } from "#shared/core/clock.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
@@ -45,13 +45,16 @@ export async function runService<Config extends NodeConfig>(
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
     const usage = error instanceof UsageError;
-    process.stderr.write(`${usage ? error.message : error instanceof Error ? error.stack : messageOf(error)}\n`);
+    const prefix = error instanceof ConfigError ? "" : "error: "; // Problems of a file begin with their place in it.
+    process.stderr.write(
+      `${usage ? prefix + error.message : error instanceof Error ? error.stack : messageOf(error)}\n`,
+    );
     process.exit(usage ? 2 : 1);
   }
 }
 
 function parseOptions(service: string, argv: readonly string[]): Options {
-  const command = new Command(service)
+  const command = new Command(`watershed run ${service}`)
     .description(`Runs one ${service} from its own config file, or as a node of a topology.`)
     .option("--config <file>", "config of this service (YAML)")
     .option("--topology <file>", "topology to derive the config from; needs --node")
@@ -81,13 +84,14 @@ function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Con
 
 function createHost(service: string, config: NodeConfig): Host {
   const names = { service, node: config.node ?? service };
+  const events = new EventLog();
   return {
     node: names.node,
     clock: systemClock,
     random: systemRandom,
     log: createLogger(names),
     metrics: createMetrics(names),
-    events: new EventLog(),
-    decisions: new DecisionLog(),
+    events,
+    decisions: new DecisionLog(events),
   };
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -68,6 +68,19 @@ describe("a service as a process", () => {
     expect(await exitOf(child)).toBe(0);
   });
 
+  for (const { name, hurry } of [
+    { name: "SIGINT", hurry: (child: ChildProcess) => void child.kill("SIGINT") },
+    { name: "the loss of its launcher", hurry: (child: ChildProcess) => child.disconnect() },
+  ])
+    it(`a drain is cut short by ${name}`, async () => {
+      const child = start("--config", configFile);
+      await logged(child, "started");
+      child.kill("SIGTERM");
+      await logged(child, "draining");
+      hurry(child); // The drain alone would hold the listeners for a minute.
+      expect(await exitOf(child)).toBe(0);
+    });
+
   it("reloads on SIGHUP, and keeps the old config when the new one is broken", async () => {
     const child = start("--config", configFile);
     await logged(child, "started");
@@ -84,6 +97,24 @@ describe("a service as a process", () => {
     const child = start("--config", configFile, "--watch");
     await logged(child, "started");
     await writeFile(configFile, config(0));
+    await logged(child, "reloaded");
+    child.kill("SIGINT");
+    expect(await exitOf(child)).toBe(0);
+  });
+
+  it("reloads with --watch a file that a link leads to, when the link is led elsewhere", async () => {
+    // As Kubernetes mounts a ConfigMap: file → ..data/file, ..data → a folder of its own for every version.
+    await mkdir(path.join(folder, "..first"));
+    await writeFile(path.join(folder, "..first/origin.yaml"), config(0));
+    await symlink("..first", path.join(folder, "..data"));
+    await rm(configFile);
+    await symlink("..data/origin.yaml", configFile);
+    const child = start("--config", configFile, "--watch");
+    await logged(child, "started");
+    await mkdir(path.join(folder, "..second"));
+    await writeFile(path.join(folder, "..second/origin.yaml"), config(0));
+    await symlink("..second", path.join(folder, "..next"));
+    await rename(path.join(folder, "..next"), path.join(folder, "..data"));
     await logged(child, "reloaded");
     child.kill("SIGINT");
     expect(await exitOf(child)).toBe(0);

@@ -8,14 +8,15 @@ import type { Host } from "#shared/server/service.ts";
 
 /** What a service is handed in a test: silent, real time, repeatable chance. */
 export function testHost(overrides: Partial<Host> = {}): Host {
+  const events = overrides.events ?? new EventLog();
   return {
     node: "test",
     clock: systemClock,
     random: seededRandom(1),
     log: pino({ level: "silent" }),
     metrics: createMetrics({ service: "test", node: "test" }),
-    events: new EventLog(),
-    decisions: new DecisionLog(),
+    events,
+    decisions: new DecisionLog(events),
     ...overrides,
   };
 }
