@@ -55,7 +55,7 @@ export function adminHeaders(admin: string): (readonly [string, string])[] {
  * @throws {TrafficError} also for a status other than 200, or anything that is no JSON object */
 export async function getAdminJson(admin: string, path: string, timeoutMs: number): Promise<Record<string, unknown>> {
   const reply = await getAdmin(admin, path, timeoutMs);
-  if (reply.status !== 200) throw invalid(`${admin} answered ${reply.status}${hintOf(reply.status)}`);
+  if (reply.status !== 200) throw new AdminRefusal(admin, reply.status);
   let value: unknown;
   try {
     value = JSON.parse(reply.text);
@@ -70,8 +70,20 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function hintOf(status: number): string {
-  return status === 401 || status === 403 ? " (is WATERSHED_ADMIN_TOKEN the one the stack runs with?)" : "";
+/** A node answered with another status than 200. */
+export class AdminRefusal extends TrafficError {
+  readonly status: number;
+
+  constructor(admin: string, status: number) {
+    super("UPSTREAM_INVALID", `${admin} answered ${refusalText(status)}`, { origin: "upstream" });
+    this.status = status;
+  }
+}
+
+/** "500", "401: set WATERSHED_ADMIN_TOKEN": what a node answered, and what to do about it. */
+export function refusalText(status: number): string {
+  if (status !== 401) return String(status);
+  return adminToken() ? "401: WATERSHED_ADMIN_TOKEN is not the stack's" : "401: set WATERSHED_ADMIN_TOKEN";
 }
 
 function invalid(message: string, cause?: unknown): TrafficError {

@@ -52,7 +52,13 @@ describe("the arguments", () => {
     { args: ["up", "--scale", "netflx"], says: 'did you mean "netflix"?' },
     { args: ["up", "more"], says: "too many arguments" },
     { args: [], says: "Usage: watershed" },
-    { args: ["trace", "/api/users"], says: "--from" },
+    { args: ["trace", "/api/users"], says: "required option '--from <client>' not specified" },
+    { args: ["trace", "--form", "DE", "/"], says: "Did you mean --from?" },
+    { args: ["trace", "--from", "DE", "--body", "--json", "/"], says: "cannot be used with option '--json'" },
+    { args: ["status", "--tier", "l5"], says: "Allowed choices are dns, l7, l4, origin" },
+    { args: ["status", "--node", "ns3"], says: 'there is no node "ns3" (did you mean "ns1"?)' },
+    { args: ["status", "--tier", "l7", "--node", "ns1"], says: 'there is no node "ns1" in the tier l7' },
+    { args: ["status", "--problems", "--json"], says: "cannot be used with option '--json'" },
     { args: ["trace", "--from", "XX", "/"], says: "neither an IP address nor a country" },
     { args: ["trace", "--from", "DE", "ftp://www.stream.test/"], says: "speaks http" },
     { args: ["trace", "--from", "DE", "--header", "no colon", "/"], says: 'expected "Name: value"' },
@@ -73,6 +79,7 @@ describe("the arguments", () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain(says);
     expect(stderr).not.toMatch(/^ {4}at /m);
+    expect(stderr).toMatch(/^(error: |Usage: |\S+\.(yaml|json):)/);
   });
 
   it.each(["up", "down", "status", "trace", "chaos", "check", "run"])(
@@ -92,7 +99,7 @@ describe.concurrent("the launcher of the command line", { timeout: 60_000 }, () 
 
   it("hands what stands behind the service over to it, and its exit code back", async () => {
     const { code, stdout } = await watershed(["run", "geodns", "--help"]);
-    expect({ code, usage: stdout.split("\n")[0] }).toEqual({ code: 0, usage: "Usage: geodns [options]" });
+    expect({ code, usage: stdout.split("\n")[0] }).toEqual({ code: 0, usage: "Usage: watershed run geodns [options]" });
     expect(await watershed(["run", "geodns", "--node", "ns1"])).toMatchObject({ code: 2 });
   });
 

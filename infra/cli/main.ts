@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { ConfigError } from "#shared/config/load.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
@@ -36,9 +37,15 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // It has said so already.
-  process.stderr.write(`${messageOf(error)}\n`);
+  process.stderr.write(`${errorText(error)}\n`);
   if (error instanceof StartError) return error.exitCode;
   return error instanceof UsageError ? 2 : 1;
+}
+
+/** As commander tells its own. Problems of a file begin with their place in it, so that editors find it. */
+function errorText(error: unknown): string {
+  const text = messageOf(error);
+  return error instanceof ConfigError ? text : text.replaceAll(/^(?=\S)/gm, "error: "); // Indented lines belong to one.
 }
 
 if (import.meta.main) {

@@ -62,5 +62,5 @@ function renderRow(
 /** A state as every table shows it. */
 export function stateCell(state: string): Cell {
   if (state === "up" || state === "ready" || state === "running") return { text: state, colour: "green" };
-  return { text: state, colour: state === "down" || state === "unreachable" ? "red" : "yellow" };
+  return { text: state, colour: ["down", "unreachable", "refused"].includes(state) ? "red" : "yellow" };
 }

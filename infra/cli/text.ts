@@ -15,6 +15,12 @@ export function formatTook(durationMs: number): string {
   return `${(durationMs / 1_000).toFixed(1)} s`;
 }
 
+/** "1 process", "3 processes", "2 nodes" */
+export function formatCount(count: number, what: string): string {
+  if (count === 1) return `1 ${what}`;
+  return `${count} ${what}${what.endsWith("s") ? "es" : "s"}`;
+}
+
 /** Addresses of IPv4 in their short form: 127.11.1.10, .11 → "127.11.1.10-11"; those of another network stand whole. */
 export function shortenAddresses(addresses: readonly string[]): string {
   return addresses

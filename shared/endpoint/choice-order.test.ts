@@ -55,6 +55,24 @@ describe("panic", () => {
     ]);
   });
 
+  it("leaves every candidate its own reason: it is why there is panic", async () => {
+    const { pool, servers } = testPool({ endpoints: endpointsOf({}, {}, {}, {}, {}), health: quickHealth });
+    for (const i of [1, 2, 3]) servers.set(addressOf(i), refuses);
+    pool.start();
+    await pool.firstRound;
+    pool.setEndpointState(addressOf(5), "draining");
+    const choice = pool.choose({ hash: 0, tried: [] });
+    const { reason, name, candidates } = pool.describe(choice, []);
+    expect([reason, name]).toEqual(["PANIC", choice.endpoint?.name]);
+    expect(candidates.map((one) => one.reason)).toEqual([
+      "CHECK_REFUSED",
+      "CHECK_REFUSED",
+      "CHECK_REFUSED",
+      "OK",
+      "DRAINING",
+    ]);
+  });
+
   it("tries an endpoint that is up before a second one that is down", async () => {
     const { pool, servers } = testPool({ endpoints: endpointsOf({}, {}, {}, {}), health: quickHealth });
     for (const i of [1, 2, 3]) servers.set(addressOf(i), refuses);

@@ -72,7 +72,7 @@ describe("checks of a pool", () => {
     const { pool, clock, servers } = testPool({ endpoints: endpointsOf({}), health: quickHealth });
     pool.start();
     await pool.firstRound;
-    const detail = "connect to 10.0.0.1:80: connect EMFILE";
+    const detail = "connect to 10.0.0.1:80: EMFILE";
     servers.set(addressOf(1), { passed: false, reason: "CHECK_FAILED", detail, inconclusive: true });
     await clock.advance(60_000);
     expect(pool.status().endpoints).toMatchObject([{ eligible: true, lastCheck: { passed: false, detail } }]);
@@ -122,7 +122,7 @@ describe("eligibility is told", () => {
         name: "web-1",
         zone: "a",
         reason: "CHECK_REFUSED",
-        detail: "connect ECONNREFUSED",
+        detail: "connect to 10.0.0.1:80 refused",
       },
     ]);
     expect([changes, ineligible]).toEqual([1, 1]);
@@ -144,7 +144,7 @@ describe("eligibility is told", () => {
     endpointAt(pool, 0).begin();
     const status = pool.status().endpoints[0];
     expect(status).toMatchObject({ state: "down", eligible: false, active: 1, weight: 3, latencyMs: null, zone: null });
-    expect(status?.lastCheck).toMatchObject({ passed: false, detail: "connect ECONNREFUSED" });
+    expect(status?.lastCheck).toMatchObject({ passed: false, detail: "connect to 10.0.0.1:80 refused" });
     const downForMs = Date.now() - Date.parse(status?.since ?? "");
     expect(downForMs).toBeGreaterThanOrEqual(59_900);
     expect(downForMs).toBeLessThan(70_000);

@@ -41,8 +41,8 @@ export function describeChoice({ pool, balance, choice, tried, members, endpoint
 
 function candidateReason(endpoint: Endpoint, tried: readonly Endpoint[], asked: ReadonlySet<Endpoint>): Reason {
   if (isTried(endpoint, tried)) return "ALREADY_TRIED";
+  if (!endpoint.eligible) return endpoint.reason; // In panic too, where it may be picked: this is why there is one.
   if (asked.has(endpoint)) return "OK";
-  if (!endpoint.eligible) return endpoint.reason;
   return endpoint.backup ? "BACKUP" : "OTHER_ZONE";
 }
 

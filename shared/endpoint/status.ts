@@ -38,7 +38,8 @@ export interface CandidateReport {
   readonly zone: string | null;
   readonly active: number;
   readonly weight: number;
-  /** `OK` for those the picker chose among, else why this one was not among them. */
+  /** `OK` for the eligible that the picker chose among, else why this one was not among them. In panic it chose
+   * among others too, but not those that drain or are disabled: the reason still says why they are not eligible. */
   readonly reason: Reason;
   readonly picked: boolean;
 }

@@ -15,7 +15,7 @@ export interface CheckResult {
   readonly passed: boolean;
   /** `OK`, `CHECK_STATUS`, `CHECK_TIMEOUT`, `CHECK_REFUSED`, `CHECK_FAILED` or `DRAINING`. */
   readonly reason: Reason;
-  /** For people: "status 500", "connect ECONNREFUSED 127.0.0.1:9000". */
+  /** For people: "status 500", "connect to 127.0.0.1:9000 refused". */
   readonly detail: string;
   /** The endpoint itself said so: counts at once. */
   readonly definitive?: boolean;

@@ -41,7 +41,7 @@ export function dial(options: DialOptions): Promise<net.Socket> {
     signal?.addEventListener("abort", onAbort, { once: true });
     socket.once("connect", onConnect);
     socket.on("error", (error) => {
-      if (socket.connecting || !socket.remoteAddress) settle(failed(address, error));
+      if (socket.connecting || !socket.remoteAddress) settle(failed(address, error, options.localAddress));
     });
   });
 }
@@ -49,9 +49,13 @@ export function dial(options: DialOptions): Promise<net.Socket> {
 // What this machine has run out of, or does not have: no fault of the other side.
 const ownShortages = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOMEM", "ENOBUFS"]);
 
-function failed(address: string, cause: unknown): TrafficError {
-  const message = `connect to ${address}: ${messageOf(cause)}`;
-  const origin = ownShortages.has(codeOf(cause)) ? "internal" : "upstream";
+/** "connect to 127.0.0.1:80 refused", "connect to 127.0.0.1:80: EHOSTUNREACH": the address once. */
+function failed(address: string, cause: unknown, localAddress: string | undefined): TrafficError {
+  const code = codeOf(cause);
+  const from = code === "EADDRNOTAVAIL" && localAddress !== undefined ? ` from ${localAddress}` : "";
+  const why = code === "ECONNREFUSED" ? " refused" : `${from}: ${code || messageOf(cause)}`;
+  const message = `connect to ${address}${why}`;
+  const origin = ownShortages.has(code) ? "internal" : "upstream";
   return new TrafficError("CONNECT_FAILED", message, { origin, retryable: true, cause });
 }
 

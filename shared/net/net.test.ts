@@ -98,6 +98,7 @@ describe("dial", () => {
       reason: "CONNECT_FAILED",
       origin: "upstream",
       retryable: true,
+      message: `connect to ${listener.address} refused`,
     });
   });
 
@@ -105,7 +106,12 @@ describe("dial", () => {
     await using listener = await listenTcp({ address: "127.0.0.1:0", ...refuseAll });
     const { host, port } = parseSocketAddress(listener.address)!;
     const dialled = dial({ host, port, localAddress: "192.0.2.1", timeoutMs: 5_000 }); // EADDRNOTAVAIL
-    await expect(dialled).rejects.toMatchObject({ reason: "CONNECT_FAILED", origin: "internal", retryable: true });
+    await expect(dialled).rejects.toMatchObject({
+      reason: "CONNECT_FAILED",
+      origin: "internal",
+      retryable: true,
+      message: `connect to ${listener.address} from 192.0.2.1: EADDRNOTAVAIL`,
+    });
   });
 
   it("stops at once when nobody waits any more", async () => {

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 
 /** What one client has seen since its load began. */
 export interface Counts {
@@ -25,16 +26,18 @@ type Line =
 /** Workers of each client: so many of its requests are under way at the same moment, at the most. */
 export const workers = 3;
 
+type Child = ChildProcessByStdio<Writable, Readable, null>;
+
 /** One client that sends requests all the time, inside its container. */
 export class LoadRun implements AsyncDisposable {
   readonly client: string;
-  readonly #child: ChildProcess;
+  readonly #child: Child;
   readonly #listeners = new Set<(line: Line) => void>();
 
-  private constructor(client: string, child: ChildProcess) {
+  private constructor(client: string, child: Child) {
     this.client = client;
     this.#child = child;
-    createInterface({ input: child.stdout! }).on("line", (text) => {
+    createInterface({ input: child.stdout }).on("line", (text) => {
       const line = JSON.parse(text) as Line;
       for (const listener of this.#listeners) listener(line);
     });
@@ -47,7 +50,7 @@ export class LoadRun implements AsyncDisposable {
     const child = spawn("docker", ["exec", "--interactive", containerId, ...node], {
       stdio: ["pipe", "pipe", "inherit"],
     });
-    child.stdin!.on("error", () => {}); // It ended: whoever waits for its lines is told so.
+    child.stdin.on("error", () => {}); // It ended: whoever waits for its lines is told so.
     const load = new LoadRun(client, child);
     await load.until(({ regions }) => Object.keys(regions).length > 0);
     return load;
@@ -62,13 +65,19 @@ export class LoadRun implements AsyncDisposable {
   /** Counts of this moment. */
   async report(): Promise<Counts> {
     const report = this.#next((line) => line.kind === "report");
-    this.#child.stdin!.write("report\n");
+    this.#child.stdin.write("report\n");
     return (await report) as Line & Counts;
   }
 
   /** Resolves with the first counts that are as wanted. */
   async until(isWanted: (counts: Counts) => boolean): Promise<Counts> {
     return (await this.#next((line) => line.kind !== "failure" && isWanted(line))) as Line & Counts;
+  }
+
+  /** Resolves after so many ticks, of half a second each. */
+  async ticks(count: number): Promise<void> {
+    let seen = 0;
+    await this.#next((line) => line.kind === "tick" && ++seen >= count);
   }
 
   #next(isWanted: (line: Line) => boolean): Promise<Line> {
@@ -94,7 +103,7 @@ export class LoadRun implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null) return;
     const closed = once(this.#child, "close");
-    this.#child.stdin!.end();
+    this.#child.stdin.end();
     await closed;
   }
 }

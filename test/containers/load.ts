@@ -12,7 +12,7 @@ const [site = "", path = "/", workers = "1"] = process.argv.slice(1);
 const connectLimitMs = 1_000;
 const answerLimitMs = 5_000; // longer than three attempts of a router of 1 s each
 const pauseMs = 50;
-const tickMs = 250;
+const tickMs = 500;
 const lifeMs = 900_000; // whoever started it may be gone
 const failuresShownMax = 100;
 
@@ -64,7 +64,7 @@ async function resolve(resolver: Resolver): Promise<Answers> {
 /** An address that fails is tried last from then on, until the name is resolved anew. */
 async function getFromAny(answers: Answers): Promise<string> {
   const said: string[] = [];
-  for (const address of [...answers.addresses]) {
+  for (const address of answers.addresses) {
     try {
       return await get(address);
     } catch (error) {

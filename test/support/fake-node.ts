@@ -16,7 +16,7 @@ if (!node) throw new Error(`no behaviour is given for ${name}`);
 
 process.stdout.write(`${name} starts\n`);
 if (node.does === "exit") {
-  process.stderr.write(`cannot listen on ${node.admin} (tcp): the port is already in use\n`);
+  process.stderr.write(`error: cannot listen on ${node.admin} (tcp): the port is already in use\n`);
   process.exit(node.exitCode ?? 1);
 }
 if (node.does === "ignore SIGINT") process.on("SIGINT", () => {});

@@ -1,5 +1,5 @@
 import type { TopologyNode } from "#shared/topology/topology.ts";
-import { getAdminJson, isRecord } from "../admin-client.ts";
+import { AdminRefusal, getAdminJson, isRecord, refusalText } from "../admin-client.ts";
 import { paintForStdout, renderTable, stateCell } from "../table.ts";
 import type { Cell } from "../table.ts";
 import type { NodeState } from "./power.ts";
@@ -17,7 +17,7 @@ export interface ListedTarget {
 
 /** What nodes say of themselves and of their servers and endpoints. */
 export interface Observed {
-  /** By node name; "unreachable" for one that does not answer. */
+  /** By node name; "unreachable" for one that does not answer, "401: …" for one that does not want to. */
   readonly nodes: ReadonlyMap<string, string>;
   /** By "zone/server". */
   readonly servers: ReadonlyMap<string, string>;
@@ -32,7 +32,11 @@ export async function observeNodes(nodes: readonly TopologyNode[]): Promise<Obse
   const drained = new Set<string>();
   await Promise.all(
     nodes.map(async (node) => {
-      const status = await getAdminJson(node.admin, "/status", answerLimitMs).catch(() => undefined);
+      const status: Record<string, unknown> | undefined = await getAdminJson(
+        node.admin,
+        "/status",
+        answerLimitMs,
+      ).catch((error: unknown) => (error instanceof AdminRefusal ? { state: refusalText(error.status) } : undefined));
       states.set(node.name, status ? String(status["state"]) : "unreachable");
       for (const server of recordsIn(status?.["servers"]))
         servers.set(`${node.zone}/${String(server["name"])}`, String(server["state"]));

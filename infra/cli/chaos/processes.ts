@@ -1,4 +1,5 @@
 import { UsageError } from "#shared/core/error.ts";
+import { commandName } from "../command-name.ts";
 import { askLauncher } from "../stack/control.ts";
 import { isPaused, livingNodes, readRun } from "../stack/state.ts";
 import type { RunNode } from "../stack/state.ts";
@@ -10,7 +11,7 @@ export function processPower(stateDir: string): Power {
   // Read anew each time: the launcher writes the process of a node that it has started again.
   const run = () => {
     const found = readRun(stateDir);
-    if (!found) throw new UsageError("nothing is up here: ./watershed up");
+    if (!found) throw new UsageError(`nothing is up here: ${commandName()} up`);
     return found;
   };
   const living = (name: string): RunNode | undefined => livingNodes(run()).find((node) => node.name === name);

@@ -1,6 +1,7 @@
 import { editDistance } from "#shared/config/nearest.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import { commandName } from "../command-name.ts";
 import { kinds } from "./verbs.ts";
 import type { Kind } from "./verbs.ts";
 
@@ -105,7 +106,9 @@ export function findTarget(words: readonly string[], targets: readonly Target[])
     .replaceAll(/\s+/g, " ");
   const found = targets.find((target) => fullName(target) === text);
   if (found) return found;
-  throw new UsageError(`there is no target "${text}": ${hintFor(text, targets)} (./watershed chaos list shows all)`);
+  throw new UsageError(
+    `there is no target "${text}": ${hintFor(text, targets)} (${commandName()} chaos list shows all)`,
+  );
 }
 
 export const fullName = ({ kind, name }: Target): string => `${kind} ${name}`;

@@ -1,4 +1,5 @@
 import { UsageError } from "#shared/core/error.ts";
+import { commandName } from "../command-name.ts";
 
 export const kinds = ["server", "service", "forwarder", "router", "nameserver", "origin", "zone", "region"] as const;
 /** What can be hit. */
@@ -30,6 +31,6 @@ export function checkVerb(verb: Verb, kind: Kind, runsIn: "processes" | "contain
   if (!able.includes(verb)) throw new UsageError(`${verb} does nothing to a ${kind}: it takes ${able.join(", ")}`);
   if (verb === "cut" && runsIn === "processes")
     throw new UsageError(
-      `cut drops packets, which needs containers (./watershed up --docker); a local ${kind} takes ${able.filter((one) => one !== "cut").join(", ")}`,
+      `cut drops packets, which needs containers (${commandName()} up --docker); a local ${kind} takes ${able.filter((one) => one !== "cut").join(", ")}`,
     );
 }

@@ -53,7 +53,7 @@ export const addChaos: AddCommand = (program, exitWith) => {
   withCommon(command.command("list").description("everything that can be broken, and how it is")).action(
     async (options: ChaosOptions) => exitWith(await list(options)),
   );
-  example(command, "./watershed chaos kill server eu-west-a/web-2 --for 30s");
+  example(command, "chaos kill server eu-west-a/web-2 --for 30s");
 };
 
 function withCommon(command: Command): Command {

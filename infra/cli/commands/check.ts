@@ -11,7 +11,8 @@ import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { applyScale, configOf, nodesOf } from "#shared/topology/topology.ts";
 import type { ServiceName } from "#shared/topology/topology.ts";
-import { example } from "./command.ts";
+import { defaultTopology } from "../stack/choose.ts";
+import { example, shownPath } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 export const addCheck: AddCommand = (program) => {
@@ -23,7 +24,7 @@ export const addCheck: AddCommand = (program) => {
     .action((file: string, options: { service?: string }) => {
       process.stdout.write(`${check(file, options.service)}\n`);
     });
-  example(command, "./watershed check infra/topology.yaml");
+  example(command, `check ${shownPath(defaultTopology)}`);
 };
 
 /** What a file can be: who checks it, and keys that tell it. A file is the first kind of which it has a key. */

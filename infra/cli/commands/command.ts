@@ -1,12 +1,14 @@
 import path from "node:path";
 import type { Command } from "commander";
+import { commandName } from "../command-name.ts";
 
 /** Adds one command to the program; its action says the exit code. */
 export type AddCommand = (program: Command, exitWith: (code: number) => void) => void;
 
-/** An example under the help of a command. */
+/** An example under the help of a command.
+ * @param line what stands behind the name of the program */
 export function example(command: Command, line: string): Command {
-  return command.addHelpText("after", `\nExample: ${line}`);
+  return command.addHelpText("after", `\nExample: ${commandName()} ${line}`);
 }
 
 /** The options that say which stack a command is about. */

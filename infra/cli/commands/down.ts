@@ -8,6 +8,7 @@ import {
   stateDir,
 } from "../stack/state.ts";
 import type { Run } from "../stack/state.ts";
+import { formatCount } from "../text.ts";
 import { waitUntil } from "../stack/wait.ts";
 import { example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
@@ -26,7 +27,7 @@ export const addDown: AddCommand = (program, exitWith) => {
       if (inContainers) exitWith(await downContainers(dir));
       if (!docker && (!inContainers || readRun(dir))) exitWith(await down(dir));
     });
-  example(command, "./watershed down");
+  example(command, "down");
 };
 
 /** Ends the containers of this folder, and removes their networks and the token. */
@@ -44,11 +45,14 @@ async function down(dir: string): Promise<number> {
     return say("nothing is running here");
   }
   const lived = launcherLives(run);
+  const ended = livingNodes(run).length;
   if (lived) await endLauncher(run);
   const left = await endNodes(run, lived);
   removeRun(dir);
-  if (lived && left === 0) return say(`ended the stack (launcher ${run.launcherPid}, ${count(run.nodes.length)})`);
-  if (left > 0) return say(`the launcher ${run.launcherPid} was gone; ended ${count(left)} that it left`);
+  if (lived && left === 0)
+    return say(`ended the stack (launcher ${run.launcherPid}, ${formatCount(ended, "process")})`);
+  if (left > 0)
+    return say(`the launcher ${run.launcherPid} was gone; ended ${formatCount(left, "process")} that it left`);
   return say(`nothing is running any more; removed what the launcher ${run.launcherPid} left`);
 }
 
@@ -76,10 +80,6 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // It has just ended.
   }
-}
-
-function count(nodes: number): string {
-  return nodes === 1 ? "1 process" : `${nodes} processes`;
 }
 
 function say(line: string): number {

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import os from "node:os";
 import { suggest } from "#shared/config/nearest.ts";
 import { UsageError } from "#shared/core/error.ts";
+import { defaultTopology } from "../stack/choose.ts";
 import { programOf } from "../stack/spawn.ts";
-import { example } from "./command.ts";
+import { example, shownPath } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 const services = ["geodns", "l7-router", "l4-forwarder", "origin"] as const;
@@ -17,7 +18,7 @@ export const addRun: AddCommand = (program, exitWith) => {
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (service: string, options: string[]) => exitWith(await run(service, options)));
-  example(command, "./watershed run l7-router --topology infra/topology.yaml --node eu-west/l7-1");
+  example(command, `run l7-router --topology ${shownPath(defaultTopology)} --node eu-west/l7-1`);
 };
 
 const passedSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;

@@ -1,3 +1,5 @@
+import { Option } from "commander";
+import type { Command } from "commander";
 import { chooseStack } from "../stack/choose.ts";
 import type { Stack, StackChoice } from "../stack/choose.ts";
 import { addStackOptions, example } from "./command.ts";
@@ -13,21 +15,29 @@ interface TraceOptions extends StackChoice {
   readonly method?: string;
   readonly header: readonly string[];
   readonly data?: string;
+  readonly body?: boolean;
   readonly json?: boolean;
 }
+
+type GivenOptions = Omit<TraceOptions, "from"> & { readonly from?: string };
 
 export const addTrace: AddCommand = (program, exitWith) => {
   const command = program
     .command("trace")
     .description("sends one request through the stack as a client would, and shows what every tier decided about it")
     .argument("<url>", "a path such as /api/users, or a whole http URL")
-    .requiredOption("--from <client>", "country of the client (DE), or its address")
+    .option("--from <client>", "country of the client (DE), or its address; must be given")
     .option("--method <method>", "default: GET; POST with --data")
     .option("--header <line>", '"Name: value"; may be given several times', collect, [])
     .option("--data <text>", "body of the request")
+    .addOption(new Option("--body", "the whole body of the answer, not its beginning alone").conflicts("json"))
     .option("--json", "everything, as one JSON object")
-    .action(async (url: string, options: TraceOptions) => exitWith(await runTrace(url, options)));
-  example(addStackOptions(command), "./watershed trace --from DE /api/users");
+    .action(async (url: string, { from, ...options }: GivenOptions, self: Command) => {
+      // Not as a required option: that is looked at before unknown ones, and --form is best told as unknown.
+      if (from === undefined) self.error("error: required option '--from <client>' not specified");
+      else exitWith(await runTrace(url, { ...options, from }));
+    });
+  example(addStackOptions(command), "trace --from DE /api/users");
 };
 
 function collect(value: string, before: readonly string[]): string[] {
@@ -43,11 +53,12 @@ async function runTrace(url: string, options: TraceOptions): Promise<number> {
     method: parseMethod(options.method ?? (options.data === undefined ? "GET" : "POST")),
     headers: options.header.map(parseHeader),
     body: options.data === undefined ? undefined : Buffer.from(options.data),
+    wholeBody: options.body,
   };
   if (stack.runsIn === "containers" && stack.clientAddress === undefined) return traceElsewhere(stack, url, options);
   const trace = await traceRequest(stack, request);
   if (options.json) process.stdout.write(`${JSON.stringify(traceJson(trace), null, 2)}\n`);
-  else process.stdout.write(`${wayLines(trace).join("\n")}\n\n${detailText(trace)}`);
+  else process.stdout.write(`${wayLines(trace).join("\n")}\n\n${detailText(trace, options)}`);
   return trace.answer ? 0 : 1;
 }
 
@@ -60,6 +71,7 @@ async function traceElsewhere(stack: Stack, url: string, options: TraceOptions):
   if (method !== undefined) args.push("--method", method);
   for (const line of header) args.push("--header", line);
   if (data !== undefined) args.push("--data", data);
+  if (options.body) args.push("--body");
   if (options.json) args.push("--json");
   return traceFromClient(stack.topology, options.from, [...args, "--", url]);
 }

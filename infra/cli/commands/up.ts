@@ -3,9 +3,10 @@ import { chooseStack, defaultTopology } from "../stack/choose.ts";
 import type { Stack } from "../stack/choose.ts";
 import { compileServices, isCompiled } from "../stack/compile-cache.ts";
 import { targetNameOf } from "../chaos/target.ts";
+import { commandName } from "../command-name.ts";
 import { listenControl } from "../stack/control.ts";
 import { Roster } from "../stack/roster.ts";
-import { describeExit, endAll } from "../stack/spawn.ts";
+import { countRunning, describeExit, endAll } from "../stack/spawn.ts";
 import type { StackProcess } from "../stack/spawn.ts";
 import { claimRun, launcherLives, livingNodes, readRun, removeRun, stateDir, writeRun } from "../stack/state.ts";
 import type { Run } from "../stack/state.ts";
@@ -13,7 +14,7 @@ import { listenForStop } from "../stack/stop.ts";
 import { Progress, bringUp, endLimitMs, tiersOf } from "../stack/tiers.ts";
 import { waitUntil } from "../stack/wait.ts";
 import { whatToTry, whereTable } from "../stack/where.ts";
-import { formatTook } from "../text.ts";
+import { formatCount, formatTook } from "../text.ts";
 import { traceRequest } from "../trace/trace.ts";
 import { wayLines } from "../trace/way.ts";
 import { example } from "./command.ts";
@@ -32,10 +33,10 @@ export const addUp: AddCommand = (program, exitWith) => {
     .description("brings a topology up as local processes and stays until Ctrl-C, which ends them; or in containers")
     .option("--topology <file>", "default: infra/topology.yaml")
     .option("--scale <name>", "scale of the topology, such as netflix")
-    .option("--docker", "in containers (docker-compose.yml), which stay up until ./watershed down")
+    .option("--docker", "in containers (docker-compose.yml), which stay up until watershed down")
     .option("--no-demo", "do not send the two clients through the stack once it is up")
     .action(async (options: UpOptions) => exitWith(await up(options)));
-  example(command, "./watershed up --scale netflix");
+  example(command, "up --scale netflix");
 };
 
 async function up(options: UpOptions): Promise<number> {
@@ -43,9 +44,9 @@ async function up(options: UpOptions): Promise<number> {
     const { upContainers } = await import("../docker/up.ts");
     return upContainers(options);
   }
-  const stack = await chooseStack({ topology: options.topology ?? defaultTopology, scale: options.scale });
   const dir = stateDir();
   await refuseSecondStack(dir);
+  const stack = await chooseStack({ topology: options.topology ?? defaultTopology, scale: options.scale });
   const run: Run = {
     launcherPid: process.pid,
     startedAt: new Date().toISOString(),
@@ -108,8 +109,9 @@ async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Pro
     print(`${whatToTry(stack)}\nCtrl-C ends everything.\n`);
     await stop.asked;
   }
+  const ended = countRunning(roster.processes);
   const killed = await endAll(roster.processes, endLimitMs);
-  print(`ended ${processes.length} processes${killed.length > 0 ? `; killed ${killed.join(", ")}` : ""}\n`);
+  print(`ended ${formatCount(ended, "process")}${killed.length > 0 ? `; killed ${killed.join(", ")}` : ""}\n`);
   return hurried ? 1 : 0;
 }
 
@@ -118,12 +120,12 @@ async function refuseSecondStack(dir: string): Promise<void> {
   const run = readRun(dir);
   if (run && launcherLives(run))
     throw new UsageError(
-      `a stack is already up here (launcher ${run.launcherPid}, since ${run.startedAt}): ./watershed down ends it`,
+      `a stack is already up here (launcher ${run.launcherPid}, since ${run.startedAt}): ${commandName()} down ends it`,
     );
   // Nodes whose launcher was killed are ending by themselves just now.
   if (run && !(await waitUntil(() => livingNodes(run).length === 0, endLimitMs)))
     throw new UsageError(
-      `${livingNodes(run).length} processes of a launcher that is gone still run: ./watershed down ends them`,
+      `${livingNodes(run).length} processes of a launcher that is gone still run: ${commandName()} down ends them`,
     );
   removeRun(dir);
 }
@@ -137,7 +139,7 @@ function reportEnd({ node, exited }: StackProcess, stopping: AbortSignal): void 
   void exited.then((exit) => {
     if (stopping.aborted) return;
     const target = targetNameOf(node);
-    print(`${node.name} ${describeExit(exit)}; ./watershed chaos heal ${target} starts it again\n`);
+    print(`${node.name} ${describeExit(exit)}; ${commandName()} chaos heal ${target} starts it again\n`);
   });
 }
 

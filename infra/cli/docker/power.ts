@@ -15,6 +15,7 @@ import {
 } from "./argv.ts";
 import { docker, findContainers } from "./containers.ts";
 import type { Container } from "./containers.ts";
+import { commandName } from "../command-name.ts";
 
 /** Power over the containers of the stack.
  * @throws {UsageError} if none is there */
@@ -28,10 +29,10 @@ export async function containerPower(topology: Topology): Promise<Power> {
     return new Map(found.flatMap((container) => (container.node === null ? [] : [[container.node, container]])));
   };
   if ((await containers()).size === 0)
-    throw new UsageError("no containers of the stack are here: ./watershed up --docker");
+    throw new UsageError(`no containers of the stack are here: ${commandName()} up --docker`);
   const containerOf = async (name: string): Promise<Container> => {
     const container = (await containers()).get(name);
-    if (!container) throw new UsageError(`${name} has no container: ./watershed up --docker`);
+    if (!container) throw new UsageError(`${name} has no container: ${commandName()} up --docker`);
     return container;
   };
   const whileIn = async (states: readonly string[], name: string, args: (id: string) => string[]): Promise<boolean> => {

@@ -4,6 +4,7 @@ import type { Topology } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { clientAddressOf } from "#shared/topology/topology.ts";
 import { run } from "../../docker/engine.ts";
+import { commandName } from "../command-name.ts";
 import { watershedIn } from "./argv.ts";
 import { findContainers } from "./containers.ts";
 import type { Container } from "./containers.ts";
@@ -32,7 +33,7 @@ export async function wayFromClient(topology: Topology, from: string, url: strin
 async function findClient(topology: Topology, from: string): Promise<Container> {
   const { country } = clientAddressOf(topology, from, "containers");
   const client = chooseClient(await findContainers(), country);
-  if (!client) throw new UsageError("no client container is up: ./watershed up --docker");
+  if (!client) throw new UsageError(`no client container is up: ${commandName()} up --docker`);
   return client;
 }
 

@@ -9,9 +9,10 @@ import { publishedPorts, requestOrder } from "../../docker/ports.ts";
 import { preflight } from "../../docker/preflight.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import { commandName } from "../command-name.ts";
 import { containerStack, defaultTopology } from "../stack/choose.ts";
 import type { Stack, StackChoice } from "../stack/choose.ts";
-import { StartError } from "../stack/ready.ts";
+import { StartError, liftReason } from "../stack/ready.ts";
 import { projectDir, rememberContainers, stateDir } from "../stack/state.ts";
 import { Progress, tiersOf } from "../stack/tiers.ts";
 import type { Tier } from "../stack/tiers.ts";
@@ -100,7 +101,7 @@ async function waitHealthy(
 /** Why Compose did not bring everything up: the first node that ended or is not healthy, else what Compose said. */
 async function startError(nodes: readonly TopologyNode[], said: string): Promise<Error> {
   const failed = firstFailed(nodes, await findContainers());
-  const cleanUp = "  (./watershed down ends the others)";
+  const cleanUp = `  (${commandName()} down ends the others)`;
   if (!failed) {
     const line = engineProblem(said);
     if (line !== undefined) return new UsageError(`${line}\n${cleanUp}`);
@@ -108,13 +109,10 @@ async function startError(nodes: readonly TopologyNode[], said: string): Promise
     return new StartError(`Compose failed:\n${lines.map((text) => `  ${text}\n`).join("")}${cleanUp}`, 1);
   }
   const { all } = await run("docker", logsOf(failed.id, logLinesShown), { limitMs: logLimitMs });
-  const lines = all
-    .trimEnd()
-    .split("\n")
-    .map((line) => `  ${line}\n`);
   const how = failed.state === "running" ? `is ${failed.health}` : `exited with ${failed.exitCode}`;
   const exitCode = failed.state !== "running" && failed.exitCode === 2 ? 2 : 1;
-  return new StartError(`${failed.node} ${how}\n${lines.join("")}${cleanUp}`, exitCode);
+  const { headline, rest } = liftReason(failed.node ?? failed.name, how, all.trimEnd().split("\n"));
+  return new StartError(`${headline}\n${rest.map((line) => `  ${line}\n`).join("")}${cleanUp}`, exitCode);
 }
 
 /** The first in the order of the start that does not run, or is not healthy: whoever waits for it is not to blame. */
@@ -163,13 +161,13 @@ function whatToTry({ topology, nodes }: Stack, compose: string): string {
   const www = `www.${topology.dnsZone}`;
   return [
     "Try:",
-    `  ./watershed trace --from DE /api/catalog`,
+    `  ${commandName()} trace --from DE /api/catalog`,
     `  ${compose} exec client-de curl -s http://${www}/api/users`,
     `  ${compose} exec client-us dig +short ${www}`,
-    "  ./watershed status",
+    `  ${commandName()} status`,
     ...drills(nodes),
     "",
-    "./watershed down ends everything.",
+    `${commandName()} down ends everything.`,
     "",
   ].join("\n");
 }

@@ -6,7 +6,9 @@ import type { Topology } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { applyScale, clientAddressOf, nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
-import { projectDir, readRun, remembersContainers, stateDir } from "./state.ts";
+import { commandName } from "../command-name.ts";
+import { launcherLives, projectDir, readRun, remembersContainers, stateDir } from "./state.ts";
+import type { Run } from "./state.ts";
 
 export const defaultTopology = path.join(projectDir, "infra", "topology.yaml");
 
@@ -31,12 +33,12 @@ export interface Stack {
 
 /** The stack in containers where that is said, or it was brought up from here. Else the topology that the options name;
  * without them that of the stack that is up; without one infra/topology.yaml.
- * @throws {UsageError} with every error of the file */
+ * @throws {UsageError} with every error of the file, or for another scale than the stack that is up has */
 export async function chooseStack(choice: StackChoice): Promise<Stack> {
-  const run = choice.topology === undefined ? readRun(stateDir()) : undefined;
+  const run = runOf(choice);
   if (choice.docker || (!run && isAboutContainers(choice))) return containerStack(choice);
   const file = path.resolve(choice.topology ?? run?.topology ?? defaultTopology);
-  const scale = choice.scale ?? run?.scale ?? undefined;
+  const scale = chosenScale(choice.scale, run);
   const topology = loadConfig(file, topologySchema);
   const clientAddress = ownClientAddress(topology);
   if (clientAddress !== undefined) {
@@ -45,6 +47,24 @@ export async function chooseStack(choice: StackChoice): Promise<Stack> {
   }
   const scaled = applyScale(topology, scale);
   return { topology: scaled, file, scale, runsIn: "processes", nodes: nodesOf(scaled) };
+}
+
+/** The stack that is up, if it is the one that is meant. */
+function runOf({ topology }: StackChoice): Run | undefined {
+  const run = readRun(stateDir());
+  return topology === undefined || path.resolve(topology) === run?.topology ? run : undefined;
+}
+
+/** @throws {UsageError} if the stack that is up has another one */
+function chosenScale(scale: string | undefined, run: Run | undefined): string | undefined {
+  if (scale === undefined) return run?.scale ?? undefined;
+  if (run && run.scale !== scale && launcherLives(run)) throw new UsageError(otherScale(scale, run.scale));
+  return scale;
+}
+
+function otherScale(wanted: string, running: string | null): string {
+  const is = running === null ? "without a scale" : `at scale ${running}`;
+  return `the stack that is up here runs ${is}, not at ${wanted}: leave out --scale, or ${commandName()} down first`;
 }
 
 function isAboutContainers({ topology, scale }: StackChoice): boolean {

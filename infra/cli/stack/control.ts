@@ -2,6 +2,7 @@ import fs from "node:fs";
 import net from "node:net";
 import { z } from "zod";
 import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
+import { commandName } from "../command-name.ts";
 import { controlFile } from "./state.ts";
 
 const lineCharsMax = 4_096; // a command and its reply are some hundred characters
@@ -72,7 +73,7 @@ export async function askLauncher(dir: string, request: ControlRequest): Promise
     reply = replySchema.parse(JSON.parse(await readLine(socket)));
   } catch (error) {
     const gone = ["ENOENT", "ECONNREFUSED"].includes(codeOf(error));
-    throw new UsageError(gone ? "no launcher is up here: ./watershed up" : `the launcher: ${messageOf(error)}`);
+    throw new UsageError(gone ? `no launcher is up here: ${commandName()} up` : `the launcher: ${messageOf(error)}`);
   } finally {
     socket.destroy();
   }

@@ -6,6 +6,7 @@ import type { StackProcess } from "./spawn.ts";
 const pollMs = 50;
 const answerTimeoutMs = 1_000;
 const logLinesShown = 15;
+const errorPrefix = "error: ";
 
 export interface ReadyOptions {
   /** For all of them together. */
@@ -76,6 +77,20 @@ async function pause(durationMs: number, one: StackProcess): Promise<void> {
 }
 
 function startError(one: StackProcess, what: string, exitCode: 1 | 2): StartError {
-  const lines = lastLines(one.logFile, logLinesShown).map((line) => `  ${line}\n`);
-  return new StartError(`${one.node.name} ${what}\n${lines.join("")}  (log: ${one.logFile})`, exitCode);
+  const { headline, rest } = liftReason(one.node.name, what, lastLines(one.logFile, logLinesShown));
+  return new StartError(`${headline}\n${rest.map((line) => `  ${line}\n`).join("")}  (log: ${one.logFile})`, exitCode);
+}
+
+/** A service that ends because it was asked for something that cannot be done says so in a line of its own among those of
+ * its log: that is the headline, as in "eu-west/l7-1: cannot listen on 127.11.0.1:8080 (tcp): the port is already in use".
+ * @param what headline where there is none */
+export function liftReason(
+  node: string,
+  what: string,
+  lines: readonly string[],
+): { readonly headline: string; readonly rest: readonly string[] } {
+  const at = lines.findLastIndex((line) => line.startsWith(errorPrefix));
+  const said = lines[at];
+  if (said === undefined) return { headline: `${node} ${what}`, rest: lines };
+  return { headline: `${node}: ${said.slice(errorPrefix.length)}`, rest: lines.toSpliced(at, 1) };
 }

@@ -90,6 +90,11 @@ function watch(node: NodeToStart, child: ChildProcess, file: string): StackProce
   };
 }
 
+/** How many of them have not ended. */
+export function countRunning(processes: readonly StackProcess[]): number {
+  return processes.filter((one) => !one.exit).length;
+}
+
 /** Stops processes quickly, all at once, and kills those that are still there after `limitMs`.
  * @returns the names of those that had to be killed */
 export async function endAll(processes: readonly StackProcess[], limitMs: number): Promise<string[]> {

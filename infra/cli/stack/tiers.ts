@@ -18,10 +18,15 @@ const titles: Readonly<Record<string, string>> = {
   geodns: "name servers",
 };
 
+/** "routers": what the nodes of a service are called together. */
+export function tierTitle(service: string): string {
+  return titles[service] ?? service;
+}
+
 /** The tiers of a topology, in the order of its nodes. */
 export function tiersOf<Node extends NodeToStart>(nodes: readonly Node[]): Tier<Node>[] {
   const byService = Map.groupBy(nodes, (node) => node.service);
-  return [...byService].map(([service, members]) => ({ title: titles[service] ?? service, nodes: members }));
+  return [...byService].map(([service, members]) => ({ title: tierTitle(service), nodes: members }));
 }
 
 const tierLimitMs = 20_000;

@@ -1,6 +1,8 @@
 import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { adminToken } from "#shared/server/token.ts";
 import { clientAddressOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import { commandName } from "../command-name.ts";
 import { paintForStdout, renderTable } from "../table.ts";
 import type { Stack } from "./choose.ts";
 import { tiersOf } from "./tiers.ts";
@@ -51,11 +53,11 @@ export function whatToTry({ topology, nodes }: Stack): string {
     nodes.find((node) => node.service === service)?.listens.find(({ protocol }) => protocol !== "udp")?.address ?? "";
   const nameServer = parseSocketAddress(listenerOf("geodns"));
   return [
-    "Try, in another terminal:",
+    `Try, in another terminal${adminToken() ? " (where WATERSHED_ADMIN_TOKEN is set, too)" : ""}:`,
     `  dig -b ${client} @${nameServer?.host} -p ${nameServer?.port} ${www} +short`,
     `  curl --interface ${client} -H 'Host: ${www}' http://${listenerOf("l7-router")}/api/users`,
-    `  ./watershed trace --from ${country ?? client} /api/catalog`,
-    "  ./watershed status",
+    `  ${commandName()} trace --from ${country ?? client} /api/catalog`,
+    `  ${commandName()} status`,
     ...drills(nodes),
     "",
   ].join("\n");
@@ -67,7 +69,7 @@ export function drills(nodes: readonly TopologyNode[]): string[] {
   const server = origin?.listens.find(({ what }) => what.startsWith("api-"))?.what ?? origin?.listens[0]?.what;
   const router = nodes.find((node) => node.service === "l7-router");
   return [
-    ...(origin?.zone && server ? [`  ./watershed chaos kill server ${origin.zone}/${server} --for 10s`] : []),
-    ...(router ? [`  ./watershed chaos kill router ${router.name} --for 10s`] : []),
+    ...(origin?.zone && server ? [`  ${commandName()} chaos kill server ${origin.zone}/${server} --for 10s`] : []),
+    ...(router ? [`  ${commandName()} chaos kill router ${router.name} --for 10s`] : []),
   ];
 }

@@ -3,12 +3,17 @@ import { paintForStdout, printable, renderTable, stateCell } from "../table.ts";
 import type { Cell, Column } from "../table.ts";
 import { formatAge, formatTook } from "../text.ts";
 import type { ConnectionRecord } from "./records.ts";
+import type { DnsDecision } from "./decisions.ts";
 import type { Trace } from "./trace.ts";
+import { ruleText } from "./way.ts";
 
-/** Every tier's recorded decision, with the candidates it had and why the others were not taken; then the answer. */
-export function detailText(trace: Trace): string {
+/** Every tier's recorded decision, with the candidates it had and why the others were not taken; then the answer.
+ * @param body whether its body is shown whole */
+export function detailText(trace: Trace, { body = false }: { body?: boolean | undefined } = {}): string {
   const connections = trace.connections.map(connectionText);
-  return [dnsText(trace), httpText(trace), ...connections, answerText(trace)].filter((part) => part !== "").join("\n");
+  return [dnsText(trace), httpText(trace), ...connections, answerText(trace, body)]
+    .filter((part) => part !== "")
+    .join("\n");
 }
 
 function dnsText({ dns, target }: Trace): string {
@@ -20,16 +25,21 @@ function dnsText({ dns, target }: Trace): string {
   const head = `GeoDNS  ${dns.server.name}: ${target.host} A: ${rcode}, ${addresses.length} addresses${ttl}, in ${formatTook(dns.tookMs)}`;
   const decision = dns.record?.decision;
   if (!decision) return lines(head, ...failures, `  no record: ${dns.record?.missing}`);
-  const { place, source, decidedBy, rule, region, reason } = decision;
+  const { place, source, decidedBy } = decision;
   const where = place
     ? `  client in ${place.country ?? "an unknown country"}, continent ${place.continent ?? "unknown"}: ${source?.kind} ${source?.network ?? ""} by ${decidedBy === "ecs" ? "client subnet" : "source address"}`
     : "";
   const rows = decision.regions.flatMap(({ region: name, healthy, reason: why, addresses: each }): Cell[][] => [
-    [name === region ? "→" : "", name, stateCell(healthy ? "up" : "down"), why],
+    [name === decision.region ? "→" : "", name, stateCell(healthy ? "up" : "down"), why],
     ...each.map((one) => ["", `  ${one.address}`, stateCell(one.state), one.reason]),
   ]);
   const table = rows.length > 0 ? indent(renderTable(regionColumns, rows, paintForStdout)) : "";
-  return lines(head, ...failures, where, `  ${rule} → ${region ?? "no single region"} (${reason})`) + table;
+  return lines(head, ...failures, where, `  ${ruleText(decision, rcode)} → ${outcomeText(decision, rcode)}`) + table;
+}
+
+/** "eu-west (OK)"; of a name that leads to no region what was answered. */
+function outcomeText({ region, regions, reason }: DnsDecision, rcode: string): string {
+  return regions.length === 0 ? rcode : `${region ?? "no single region"} (${reason})`;
 }
 
 const regionColumns: readonly Column[] = [{ title: "" }, { title: "region" }, { title: "state" }, { title: "reason" }];
@@ -78,9 +88,13 @@ const candidateColumns: readonly Column[] = [
 function attemptText(number: number, choice: Choice | null | undefined, outcome: string): string {
   if (!choice) return lines(`  attempt ${number}: nobody could be chosen: ${outcome}`);
   const picked = choice.name ?? choice.address ?? "nobody";
-  const head = lines(`  attempt ${number}: ${picked} by ${choice.balance} (${choice.reason}): ${outcome}`);
+  const head = lines(`  attempt ${number}: ${picked} by ${choice.balance} (${reasonText(choice)}): ${outcome}`);
   if (choice.candidates.length === 0) return head + lines("    the candidates are not known any more");
   return head + indent(renderTable(candidateColumns, choice.candidates.map(candidateRow), paintForStdout));
+}
+
+function reasonText({ reason }: Choice): string {
+  return reason === "PANIC" ? "PANIC: too few are eligible, so others are used too" : reason;
 }
 
 function candidateRow(candidate: CandidateReport): Cell[] {
@@ -89,18 +103,22 @@ function candidateRow(candidate: CandidateReport): Cell[] {
   return [picked ? "→" : "", address, name, zone ?? "", why, String(active), String(weight)];
 }
 
-function answerText({ answer }: Trace): string {
+const bodyCharsMax = 300; // of what people look at to know what answered
+
+function answerText({ answer }: Trace, whole: boolean): string {
   if (!answer) return lines("No answer came.");
   const { status, bodyBytes, complete, connectMs, firstByteMs, tookMs } = answer;
   const times = `connected after ${formatTook(connectMs)}, first byte ${formatTook(firstByteMs)}, all ${formatTook(tookMs)}`;
   const headers = answer.headers.map(([name, value]) => `  ${name}: ${value}`);
-  const body = answer.body.toString("utf8").split("\n");
-  const rest = bodyBytes > answer.body.length ? [`  … ${bodyBytes - answer.body.length} further bytes`] : [];
+  const kept = answer.body.toString("utf8");
+  const shown = whole ? kept : kept.slice(0, bodyCharsMax).replace(/[\uD800-\uDBFF]$/, ""); // No half of a character.
+  const isCut = shown !== kept || bodyBytes > answer.body.length;
+  const rest = isCut ? [`  ${bodyBytes} bytes in all${whole ? "" : "; --body shows them"}`] : [];
   const cut = complete ? "" : ", cut before its end";
   return lines(
     `Answer  ${status}, ${bodyBytes} bytes${cut}; ${times}`,
     ...headers,
-    ...body.map((line) => `  ${line}`),
+    ...`${shown}${isCut ? "…" : ""}`.split("\n").map((line) => `  ${line}`),
     ...rest,
   );
 }

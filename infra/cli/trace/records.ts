@@ -2,7 +2,7 @@ import type { ZodType } from "zod";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
-import { getAdmin } from "../admin-client.ts";
+import { getAdmin, refusalText } from "../admin-client.ts";
 import { connectionDecisionSchema } from "./decisions.ts";
 import type { ConnectionDecision, HttpDecision } from "./decisions.ts";
 
@@ -39,7 +39,7 @@ export async function fetchRecord<T>(node: TopologyNode, id: string, schema: Zod
         if (!parsed.success) return missing(`the record has another form than expected: ${parsed.error.message}`, raw);
         return { node: node.name, decision: parsed.data, raw, missing: null };
       }
-      if (reply.status !== 404) return missing(`${node.admin} answered ${reply.status}`);
+      if (reply.status !== 404) return missing(`${node.admin} answered ${refusalText(reply.status)}`);
       if (ask === asksMax) return missing(`${node.name} has no record of it`);
     } catch (error) {
       return missing(messageOf(error));

@@ -14,6 +14,8 @@ export interface TraceRequest {
   readonly method: string;
   readonly headers: readonly (readonly [string, string])[];
   readonly body?: Buffer | undefined;
+  /** Whether the whole body of the answer is kept. */
+  readonly wholeBody?: boolean | undefined;
 }
 
 /** Who asks. */

@@ -18,7 +18,8 @@ import type { DnsDecision, HttpDecision } from "./decisions.ts";
 const dnsTimeoutMs = 1_000;
 const connectTimeoutMs = 1_000;
 const answerTimeoutMs = 10_000;
-const bodyKeptBytesMax = 4_096; // an excerpt for people
+const excerptBytesMax = 4_096; // for people
+const wholeBytesMax = 16 * 1_048_576; // more than anybody reads in a terminal
 
 /** One request through the whole stack, and what every tier recorded about it. */
 export interface Trace {
@@ -124,7 +125,7 @@ async function send(
         localAddress: client.localAddress,
         connectTimeoutMs,
         timeoutMs: answerTimeoutMs,
-        bodyKeptBytesMax,
+        bodyKeptBytesMax: request.wholeBody ? wholeBytesMax : excerptBytesMax,
       });
       tries.push({ ...about, outcome: "OK", message: null, tookMs: performance.now() - startedMs });
       return { tries, answer };

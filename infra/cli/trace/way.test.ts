@@ -16,6 +16,7 @@ describe("the way of a request", () => {
 
   const refused = { ...forwarderChoice, name: "eu-west-a/l4-1", address: "127.11.1.1:7002" };
   const dnsRecord = straight.dns.record;
+  const staticDecision = { ...dnsRecord.decision, place: null, rule: "static records", region: null, regions: [] };
   const cases: { name: string; trace: Trace; lines: string[] }[] = [
     {
       name: "tells a failover of the region, and a client known by its subnet",
@@ -167,6 +168,22 @@ describe("the way of a request", () => {
       lines: [firstDns, "  ✗ eu-west/l7-1 CONNECT_TIMEOUT after 1.0 s"],
     },
     {
+      name: "says that a name is in none of the DNS zones",
+      trace: {
+        ...straight,
+        dns: {
+          ...straight.dns,
+          answer: { ...straight.dns.answer, rcode: "REFUSED", addresses: [] },
+          record: { ...dnsRecord, decision: staticDecision },
+        },
+        tries: [],
+        http: null,
+        connections: [],
+        answer: null,
+      },
+      lines: ["client 127.49.0.7 (DE) → ns1 www.stream.test → REFUSED, no address (outside every DNS zone)"],
+    },
+    {
       name: "ends where the name has no address",
       trace: {
         ...straight,
@@ -175,7 +192,7 @@ describe("the way of a request", () => {
           answer: { ...straight.dns.answer, rcode: "NXDOMAIN", addresses: [] },
           record: {
             ...dnsRecord,
-            decision: { ...dnsRecord.decision, place: null, rule: "static records", region: null, regions: [] },
+            decision: staticDecision,
           },
         },
         tries: [],
@@ -229,6 +246,46 @@ Answer  200, 18 bytes; connected after 0.2 ms, first byte 4 ms, all 4 ms
   content-type: application/json
   {"server":"api-3"}
 `);
+  });
+
+  function withoutRegion(rcode: string): Trace {
+    const { dns } = straight;
+    const decision = { ...dns.record.decision, place: null, rule: "static records", region: null, regions: [] };
+    const answer = { ...dns.answer, rcode, addresses: [] };
+    const record = { ...dns.record, decision };
+    return { ...straight, dns: { ...dns, answer, record }, tries: [], http: null, connections: [], answer: null };
+  }
+
+  it.each([
+    { rcode: "REFUSED", line: "  outside every DNS zone → REFUSED" },
+    { rcode: "NXDOMAIN", line: "  static records → NXDOMAIN" },
+  ])("show $rcode as what came out", ({ rcode, line }) => {
+    expect(detailText(withoutRegion(rcode)).split("\n")).toContain(line);
+  });
+
+  it("show the reason of each candidate in panic, and that there is one", () => {
+    const candidates = serverChoice.candidates.map((one) => ({ ...one, reason: "CHECK_REFUSED" as const }));
+    const choice = { ...serverChoice, reason: "PANIC" as const, candidates };
+    const [connection] = straight.connections;
+    const decision = { ...connection.record.decision, attempts: [{ choice, outcome: "OK" as const, tookMs: 1 }] };
+    const text = detailText({
+      ...straight,
+      connections: [{ ...connection, record: { ...connection.record, decision } }],
+    });
+    expect(text).toContain("by round-robin (PANIC: too few are eligible");
+    expect(text).toMatch(/→ {2}127\.11\.1\.102:9000 +api-3 +CHECK_REFUSED/);
+  });
+
+  const long = Buffer.from("x".repeat(299) + "😀" + "y".repeat(3_795)); // as much as is kept without --body
+  it("shorten a long body and say how long it is", () => {
+    const answer = { ...straight.answer, body: long, bodyBytes: 5_000 };
+    const text = detailText({ ...straight, answer });
+    expect(text.endsWith(`  ${"x".repeat(299)}…\n  5000 bytes in all; --body shows them\n`)).toBe(true);
+  });
+
+  it("show the whole body where that is wanted", () => {
+    const answer = { ...straight.answer, body: long, bodyBytes: long.length };
+    expect(detailText({ ...straight, answer }, { body: true }).endsWith(`😀${"y".repeat(3_795)}\n`)).toBe(true);
   });
 
   it("as JSON hold the records as the nodes gave them", () => {

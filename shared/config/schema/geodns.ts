@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
+import { absoluteName, checkNames } from "./dns-names.ts";
 import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
 import {
   addressSchema,
@@ -164,10 +165,11 @@ export const geodnsSchema = crossCheck(
         regionMustExist(context, config.regions, region, ["services", name, "regions", region]);
       checkService(context, service, ["services", name]);
     }
+    checkNames(context, config.dnsZones);
     for (const [zone, { records }] of Object.entries(config.dnsZones))
       for (const [owner, record] of Object.entries(records)) {
         const path = ["dnsZones", zone, "records", owner];
-        checkRecords(context, record, owner === "@" || owner === `${zone.replace(/\.$/, "")}.`, path);
+        checkRecords(context, record, absoluteName(owner, zone) === absoluteName("@", zone), path);
         if (record.geo !== undefined && !Object.hasOwn(config.services, record.geo))
           context.addIssue({
             code: "custom",

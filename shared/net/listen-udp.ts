@@ -1,0 +1,79 @@
+import dgram from "node:dgram";
+import { formatSocketAddress, parseSocketAddress } from "#shared/core/cidr.ts";
+import { assert } from "#shared/core/error.ts";
+import { listenError } from "./listen.ts";
+
+/** Whom a datagram came from, and where an answer goes. */
+export interface UdpPeer {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A UDP socket that is bound. */
+export interface UdpListener extends AsyncDisposable {
+  /** The real "address:port", also where port 0 was asked for. */
+  readonly address: string;
+  /** Sends from that address. Never throws: what cannot be sent goes to `onSendFailed`. */
+  send(datagram: Uint8Array, to: UdpPeer): void;
+  /** Once or more often. */
+  close(): Promise<void>;
+}
+
+export interface UdpOptions {
+  /** "address:port". Answers leave from this address, so name each address rather than 0.0.0.0. */
+  readonly address: string;
+  /** Must not throw. */
+  onDatagram(datagram: Buffer, from: UdpPeer, listener: UdpListener): void;
+  /** A datagram could not be sent: nobody can be reached there, or the kernel's buffer is full. */
+  onSendFailed?(): void;
+}
+
+const receiveBufferBytes = 1_048_576; // a burst of some thousand datagrams while the loop is busy; the kernel may cut it
+
+/** Listens on UDP, one socket an address.
+ * @throws {UsageError} naming address and port, if it is taken or not ours */
+export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
+  const target = parseSocketAddress(options.address);
+  assert(target, `${options.address} was validated with the config`);
+  const socket = await bind(target.host, target.port, options.address);
+  const sendFailed = () => options.onSendFailed?.();
+  let closed: Promise<void> | undefined;
+  const close = () => (closed ??= new Promise<void>((resolve) => void socket.close(() => resolve())));
+  const listener: UdpListener = {
+    address: formatSocketAddress(target.host, socket.address().port),
+    send: (datagram, to) => {
+      try {
+        socket.send(datagram, to.port, to.address, (error) => {
+          if (error) sendFailed();
+        });
+      } catch {
+        sendFailed(); // closed in the meantime, or to port 0
+      }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  socket.on("error", sendFailed); // an ICMP error for what was sent; the socket goes on
+  socket.on("message", (datagram, from) => options.onDatagram(datagram, from, listener));
+  return listener;
+}
+
+async function bind(host: string, port: number, address: string): Promise<dgram.Socket> {
+  const family = host.includes(":") ? 6 : 4;
+  const socket = dgram.createSocket({
+    type: family === 6 ? "udp6" : "udp4",
+    ipv6Only: family === 6,
+    recvBufferSize: receiveBufferBytes,
+    // Answered at once: addresses need no lookup, and the default would put a turn of the loop before every datagram.
+    lookup: (name, _options, callback) => callback(null, name, family),
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", (error) => {
+      socket.close();
+      reject(listenError(error, address, "udp"));
+    });
+    socket.bind({ address: host, port, exclusive: true }, resolve);
+  });
+  socket.removeAllListeners("error");
+  return socket;
+}
