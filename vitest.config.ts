@@ -5,6 +5,7 @@ const slow = { testTimeout: 60 * seconds, hookTimeout: 60 * seconds };
 
 export default defineConfig({
   test: {
+    reporters: ["default", "./test/support/suite-reporter.ts"],
     projects: [
       { test: { name: "unit", include: ["shared/**/*.test.ts", "services/**/*.test.ts", "infra/**/*.test.ts"] } },
       { test: { name: "repo", include: ["test/repo/**/*.test.ts"] } },

@@ -59,6 +59,41 @@ describe("flags and refusals", () => {
   });
 });
 
+describe("a decision says why", () => {
+  const decided = (query: QueryOptions, snapshot = snapshotOf()) =>
+    answer(queryBytes(query), parseAddress("127.49.0.7")!, "udp", snapshot)?.decision;
+  const allDown = snapshotOf([
+    region("eu-west", { "192.0.2.1": "down" }),
+    region("us-east", { "198.51.100.1": "down" }),
+  ]);
+  it.each([
+    { name: "steered", query: {}, says: { reason: "OK", rule: "continent EU" } },
+    { name: "failed open", query: {}, snapshot: allDown, says: { reason: "FAIL_OPEN", rule: "continent EU" } },
+    {
+      name: "before the first health round",
+      query: {},
+      snapshot: snapshotOf(allUp, false),
+      says: { reason: "STARTING", rule: "first health round of web" },
+    },
+    { name: "static", query: { name: "ns1.stream.test" }, says: { reason: "OK", rule: "static records" } },
+    { name: "no such name", query: { name: "no.stream.test" }, says: { reason: "OK", rule: "static records" } },
+    {
+      name: "another domain",
+      query: { name: "example.org" },
+      says: { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" },
+    },
+    {
+      name: "a transfer",
+      query: { name: "stream.test", type: 252 },
+      says: { reason: "NOT_SERVED", rule: "zone transfers are not served" },
+    },
+    { name: "class HS", query: { class: 4 }, says: { reason: "NOT_SERVED", rule: "a class that is not served" } },
+    { name: "class CH", query: { name: "id.server", type: 16, class: 3 }, says: { reason: "OK", rule: "identity" } },
+  ])("$name: $says.reason, $says.rule", ({ query, snapshot, says }) => {
+    expect(decided(query, snapshot)).toMatchObject(says);
+  });
+});
+
 describe("class CH", () => {
   it.each([
     { name: "id.server", text: "\x03ns1" },

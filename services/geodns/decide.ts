@@ -1,4 +1,5 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
+import type { Reason } from "#shared/core/error.ts";
 import type { Located } from "#shared/geo/geo.ts";
 import type { AddressView, RegionView, ServiceView, Snapshot } from "./snapshot.ts";
 import { chooseRegion } from "./steer/failover.ts";
@@ -19,13 +20,10 @@ export interface Asker {
   readonly subnet: Pick<Subnet, "address"> | undefined;
 }
 
-/** Which region's addresses, and why. */
+/** Which region's addresses. */
 export interface SteeredChoice {
   readonly service: ServiceView;
   readonly located: Located;
-  /** The rule that matched, for people. */
-  readonly rule: string;
-  readonly reason: "OK" | "REGION_FAILOVER" | "FAIL_OPEN";
   readonly candidates: readonly RegionView[];
   readonly chosen: readonly RegionView[];
 }
@@ -33,6 +31,10 @@ export interface SteeredChoice {
 /** What a question gets, before it is written as bytes. */
 export interface Decision {
   readonly rcode: Rcode;
+  /** `OK`, `REGION_FAILOVER` or `FAIL_OPEN`; `STARTING`, `NOT_OUR_ZONE` or `NOT_SERVED` where there is no answer. */
+  readonly reason: Reason;
+  /** What decided, for people: the steering rule that matched, or why none was asked. */
+  readonly rule: string;
   readonly authoritative: boolean;
   readonly answers: readonly OwnedSet[];
   readonly authority: readonly OwnedSet[];
@@ -42,19 +44,22 @@ export interface Decision {
   readonly steered?: SteeredChoice;
 }
 
+const staticRecords = { reason: "OK", rule: "static records" } as const;
+const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
 const notReady = { code: notReadyError, text: "the first health checks are under way" };
 
 /** Decides one question. Pure but for the rotation of addresses.
  * @param peek do not move the rotation on: the answer is not given to anybody */
 export function decide(question: Question, asker: Asker, snapshot: Snapshot, peek = false): Decision {
   if (question.class === classes.CH) return decideChaos(question, snapshot);
-  if (question.class !== classes.IN) return bare("REFUSED");
-  if (question.type === types.AXFR || question.type === types.IXFR) return bare("REFUSED");
+  if (question.class !== classes.IN) return refused("a class that is not served");
+  if (question.type === types.AXFR || question.type === types.IXFR) return refused("zone transfers are not served");
   const resolution = resolve(snapshot.zones, question.name, question.type);
-  if (resolution.rcode === "REFUSED") return bare("REFUSED");
+  if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
   if (resolution.steered) return decideSteered(question.type, resolution, resolution.steered, asker, snapshot, peek);
   return {
     rcode: resolution.rcode,
+    ...staticRecords,
     authoritative: true,
     answers: resolution.answers,
     authority: resolution.negative && resolution.zone ? [resolution.zone.negativeSoa] : [],
@@ -62,13 +67,22 @@ export function decide(question: Question, asker: Asker, snapshot: Snapshot, pee
   };
 }
 
-function bare(rcode: Rcode): Decision {
-  return { rcode, authoritative: false, answers: [], authority: [], scopePrefix: 0 };
+function refused(rule: string): Decision {
+  return bare("REFUSED", { reason: "NOT_SERVED", rule });
+}
+
+function bare(rcode: Rcode, why: Pick<Decision, "reason" | "rule">): Decision {
+  return { rcode, ...why, authoritative: false, answers: [], authority: [], scopePrefix: 0 };
 }
 
 function decideChaos({ name, type }: Question, { identity }: Snapshot): Decision {
   const set = type === types.TXT ? identity.chaos.get(name) : undefined;
-  return set ? { ...bare("NOERROR"), authoritative: true, answers: [{ owner: name, set }] } : bare("REFUSED");
+  if (!set) return refused("class CH: not in the identity");
+  return {
+    ...bare("NOERROR", { reason: "OK", rule: "identity" }),
+    authoritative: true,
+    answers: [{ owner: name, set }],
+  };
 }
 
 function decideSteered(
@@ -82,17 +96,22 @@ function decideSteered(
   const service = services.get(serviceName);
   // SERVFAIL makes a resolver ask the twin at once. Silence would cost it a time-out, and a guess would send clients to a
   // region that may be down, for as long as the TTL lasts.
-  if (!service?.ready) return { ...bare("SERVFAIL"), extendedError: notReady };
+  if (!service?.ready) {
+    const rule = `first health round of ${serviceName}`;
+    return { ...bare("SERVFAIL", { reason: "STARTING", rule }), extendedError: notReady };
+  }
   const located = geo.placeOf(subnet?.address ?? client);
   const { regions, rule } = steer(located.place, rules);
-  const choice = chooseRegion(regions, service.regions);
-  const addresses = addressesOf(service, choice, type, peek);
+  const { reason, candidates, chosen } = chooseRegion(regions, service.regions);
+  const addresses = addressesOf(service, { reason, chosen }, type, peek);
   const decision = {
     rcode: "NOERROR",
+    reason,
+    rule,
     authoritative: true,
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
     scopePrefix: subnet && !subnet.address ? 0 : located.prefix,
-    steered: { service, located, rule, ...choice },
+    steered: { service, located, candidates, chosen },
   } as const;
   // The region has addresses of the other family only. A and AAAA name the same region, so nobody is sent elsewhere by AAAA.
   if (addresses.length === 0)
@@ -114,7 +133,7 @@ function decideSteered(
  * for those that an operator has disabled. */
 function addressesOf(
   service: ServiceView,
-  { reason, chosen }: Pick<SteeredChoice, "reason" | "chosen">,
+  { reason, chosen }: Pick<Decision, "reason"> & Pick<SteeredChoice, "chosen">,
   type: number,
   peek: boolean,
 ): readonly AddressView[] {

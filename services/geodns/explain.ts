@@ -43,7 +43,7 @@ export function describe(
   ecs: string | undefined,
   decision: Decision,
 ): Record<string, unknown> {
-  const { steered, answers } = decision;
+  const { steered, answers, reason, rule } = decision;
   const isAlias = ({ set }: OwnedSet) => set.type === types.CNAME && question.type !== types.CNAME;
   const ttls = answers.map(({ set }) => set.ttl);
   return {
@@ -55,13 +55,13 @@ export function describe(
     source: steered ? sourceOf(steered) : null,
     place: steered?.located.place ?? null,
     service: steered?.service.name ?? null,
-    rule: steered?.rule ?? "static records",
-    reason: steered?.reason ?? "OK",
-    region: steered?.reason === "FAIL_OPEN" ? null : (steered?.chosen[0]?.name ?? null),
-    regions: (steered?.candidates ?? []).map(({ name, healthy, reason, addresses }) => ({
+    rule,
+    reason,
+    region: reason === "FAIL_OPEN" ? null : (steered?.chosen[0]?.name ?? null),
+    regions: (steered?.candidates ?? []).map(({ name, healthy, reason: why, addresses }) => ({
       region: name,
       healthy,
-      reason,
+      reason: why,
       addresses: addresses.map((one) => ({ address: one.address, state: one.state, reason: one.reason })),
     })),
     rcode: decision.rcode,

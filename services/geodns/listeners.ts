@@ -1,10 +1,11 @@
-import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
+import { listenUdp } from "#shared/net/listen-udp.ts";
+import type { UdpListener, UdpPeer } from "#shared/net/listen-udp.ts";
 import { listenTcp } from "#shared/net/listen.ts";
 import type { Transport } from "./answer.ts";
 import type { TcpConnections } from "./listener-tcp.ts";
-import { listenUdp } from "./listener-udp.ts";
 
 const anyPortTries = 16; // port 0: a port that is free on TCP may be taken on UDP
 
@@ -17,7 +18,9 @@ export interface Listener {
 
 export interface ListenerOptions {
   readonly connections: TcpConnections;
+  /** @returns the reply, or undefined for silence. Must not throw. */
   readonly answer: (message: Buffer, client: AddressBytes, transport: Transport) => Buffer | undefined;
+  /** A reply over UDP could not be sent. */
   readonly onSendFailed: () => void;
 }
 
@@ -34,7 +37,7 @@ export async function listen(address: string, options: ListenerOptions): Promise
     try {
       const udp = await listenUdp({
         address: tcp.address,
-        answer: (message, client) => options.answer(message, client, "udp"),
+        onDatagram: (message, from, listener) => answerDatagram(message, from, listener, options),
         onSendFailed: options.onSendFailed,
       });
       return { address: tcp.address, close: async () => void (await Promise.all([tcp.close(), udp.close()])) };
@@ -43,6 +46,13 @@ export async function listen(address: string, options: ListenerOptions): Promise
       if (tries === 1 || !(error instanceof UsageError)) throw error;
     }
   }
+}
+
+function answerDatagram(message: Buffer, from: UdpPeer, listener: UdpListener, { answer }: ListenerOptions): void {
+  const client = parseAddress(from.address.replace(/%.*$/, "")); // link-local addresses come with their interface
+  if (!client || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
+  const reply = answer(message, client, "udp");
+  if (reply) listener.send(reply, from);
 }
 
 /** Listens on all, or on none. */

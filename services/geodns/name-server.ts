@@ -1,7 +1,7 @@
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import type { AddressBytes } from "#shared/core/cidr.ts";
-import { UsageError, messageOf } from "#shared/core/error.ts";
+import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import { createGeo } from "#shared/geo/geo.ts";
 import type { Geo } from "#shared/geo/geo.ts";
@@ -118,15 +118,17 @@ export class NameServer implements Service<GeodnsConfig> {
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
     );
-    const isKept = (name: string) => before.services.has(name) && config.localAddress === before.config.localAddress;
-    const fresh = this.#createServices(
-      config,
-      Object.keys(config.services).filter((name) => !isKept(name)),
-    );
+    const fresh = this.#createServices(config, namesOfFresh(config, before));
     for (const service of fresh.values()) service.start();
+    const inherit = () => fresh.forEach((service, name) => service.inherit(before.services.get(name)));
+    inherit();
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
+    inherit(); // What operators have changed in the meantime.
     this.#swap({ config, geo, zones }, fresh, added);
-    for (const [name, service] of before.services) if (this.#parts.services.get(name) !== service) service.stop();
+    for (const [name, service] of before.services) {
+      const successor = this.#parts.services.get(name);
+      if (successor !== service) service.stop(successor);
+    }
   }
 
   drain(): void {
@@ -169,7 +171,8 @@ export class NameServer implements Service<GeodnsConfig> {
     const type = query.question ? typeLabel(query.question.type) : "none";
     metrics.count("watershed_dns_queries_total", { transport, type, rcode });
     if (!decision?.steered) return;
-    const { service, reason, chosen } = decision.steered;
+    const { reason } = decision;
+    const { service, chosen } = decision.steered;
     const region = reason === "FAIL_OPEN" ? "all" : (chosen[0]?.name ?? "");
     metrics.count("watershed_dns_steered_total", { geo: service.name, region, reason });
   }
@@ -242,12 +245,16 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 }
 
+/** Services whose first health round a reload awaits. */
+function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
+  const isSameSource = config.localAddress === before.config.localAddress;
+  const fresh = Object.entries(config.services).filter(
+    ([name, service]) => !isSameSource || !before.services.get(name)?.canTake(service),
+  );
+  return fresh.map(([name]) => name);
+}
+
 function buildZones(config: GeodnsConfig): Map<Name, Zone> {
-  const zones = new Map<Name, Zone>();
-  for (const [name, zoneConfig] of Object.entries(config.dnsZones)) {
-    const zone = buildZone(name, zoneConfig);
-    if (zones.has(zone.apex)) throw new UsageError(`dnsZones: ${name} is listed twice`);
-    zones.set(zone.apex, zone);
-  }
-  return zones;
+  const zones = Object.entries(config.dnsZones).map(([name, zoneConfig]) => buildZone(name, zoneConfig));
+  return new Map(zones.map((zone) => [zone.apex, zone]));
 }

@@ -70,11 +70,34 @@ export class SteeredService implements AdminPool {
     });
   }
 
-  stop(): void {
-    this.#pool.stop();
+  /** @param successor has taken over the name: addresses that it has too are not reported as removed */
+  stop(successor?: SteeredService): void {
+    this.#pool.stop(successor && successor.#pool);
   }
 
-  /** A reload. Addresses that stay keep their health and admin state. */
+  /** Whether a reload may take this config in place: every region has an address that is up, or none whose health would
+   * have to be awaited. Otherwise the region would read as down until its first check. */
+  canTake(config: GeoServiceConfig): boolean {
+    const known = new Map(this.#pool.endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    const { endpoints } = poolConfigOf(config);
+    return Object.keys(config.regions).every((region) => {
+      const members = endpoints.filter(({ zone }) => zone === region).map(({ address }) => known.get(address));
+      return members.some((member) => member?.eligible) || !members.includes(undefined);
+    });
+  }
+
+  /** Takes over what operators have set at the former service of this name, as far as the config has not changed it,
+   * and which of its regions were down, so that this is not told again. */
+  inherit(former: SteeredService | undefined): void {
+    if (!former) return;
+    if (!this.#isReady) this.#regionHealth = former.#regionHealth;
+    if (former.#config.balance === this.#config.balance) this.#setOrder(former.#balance);
+    const states = new Map(former.#pool.endpoints.map(({ host, admin }) => [host, admin]));
+    for (const { id, host } of this.#pool.endpoints) this.#pool.setEndpointState(id, states.get(host) ?? "enabled");
+    this.#changed();
+  }
+
+  /** A reload that `canTake` allows. Addresses that stay keep their health and admin state. */
   update(config: GeoServiceConfig): void {
     if (config.balance !== this.#config.balance) this.#setOrder(config.balance);
     this.#config = config;

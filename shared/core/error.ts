@@ -33,6 +33,8 @@ export const reasons = [
   "REGION_FAILOVER",
   "ZONE_FAILOVER",
   "FAIL_OPEN",
+  "NOT_OUR_ZONE",
+  "NOT_SERVED",
   "IDLE",
   "PROXY_HEADER_INVALID",
 ] as const;

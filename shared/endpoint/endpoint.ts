@@ -93,6 +93,11 @@ export class Endpoint implements Candidate {
     return this.#standing.reason;
   }
 
+  /** What the operator has set. */
+  get admin(): AdminState {
+    return this.#admin;
+  }
+
   get standing(): Standing {
     return this.#standing;
   }

@@ -12,6 +12,7 @@ import { TcpClient, UdpClient, queryBytes } from "#test/support/dns.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { GeodnsBench, addressesOf, american, dnsZone, german } from "#test/support/geodns.ts";
 import { testHost } from "#test/support/host.ts";
+import { FakeRouter } from "#test/support/routers.ts";
 
 let bench: GeodnsBench;
 
@@ -191,6 +192,34 @@ describe("reload", () => {
     await bench.server.reload(bench.config());
     expect(bench.server.addresses).toEqual([kept]);
     expect([...bench.server.pools()].map(({ name }) => name)).toEqual(["web"]);
+  });
+
+  it("that changes the port of the checks waits for them, and keeps what operators have set", async () => {
+    const [pool] = [...bench.server.pools()];
+    pool!.setEndpointState(bench.euWest[0]!, "disabled");
+    pool!.setBalance("weighted");
+    const atNewPort: FakeRouter[] = [];
+    for (const host of [...bench.euWest, ...bench.usEast])
+      atNewPort.push(await FakeRouter.start(host, atNewPort[0]?.port ?? 0));
+    bench.routers.push(...atNewPort);
+    const health = { ...bench.webService().health, port: atNewPort[0]!.port };
+    await bench.server.reload(bench.config({ services: { web: bench.webService({ health }) } }));
+    expect(addressesOf(await bench.ask(german))).toEqual([bench.euWest[1]]);
+    const [status] = [...bench.server.pools()].map((one) => one.status());
+    expect(status).toMatchObject({ balance: "weighted", eligible: 3 });
+    expect(status?.endpoints.map(({ state }) => state)).toEqual(["disabled", "up", "up", "up"]);
+    expect(bench.told("region_down")).toEqual([]);
+  });
+
+  it("that replaces all addresses of a region waits for their checks", async () => {
+    await using added = await FakeRouter.start("127.91.11.3", bench.routers[0]!.port);
+    const regions = { "eu-west": { addresses: [added.host] }, "us-east": { addresses: bench.usEast } };
+    await bench.server.reload(bench.config({ services: { web: bench.webService({ regions }) } }));
+    expect(addressesOf(await bench.ask(german))).toEqual([added.host]);
+    expect(bench.told("region_down")).toEqual([]);
+    expect(bench.told("endpoint_removed").map(({ data }) => data["endpoint"])).toEqual(
+      bench.euWest.map((host) => `${host}:${added.port}`),
+    );
   });
 
   it("with a corrupt geo database or a taken port changes nothing", async () => {

@@ -63,6 +63,11 @@ describe("clients land in their region", () => {
     });
     expect(explain()["answer"]).toEqual(explain()["answer"]);
     expect(() => bench.explain({ name: "www.stream.test" })).toThrow(UsageError);
+    expect(bench.explain({ name: "www.example.org", client: german })).toMatchObject({
+      rcode: "REFUSED",
+      reason: "NOT_OUR_ZONE",
+      rule: "outside every DNS zone",
+    });
   });
 
   it("a query that asks for it is recorded as it was decided", async () => {
@@ -156,6 +161,11 @@ describe("before the first health round has ended", () => {
     const health = { ...bench.webService().health, timeout: "10s", interval: "10s" };
     await bench.start(bench.config({ services: { web: bench.webService({ health }) } }), { clock });
     expect(bench.server.notReady()).toContain("web");
+    expect(bench.explain({ name: "www.stream.test", client: german })).toMatchObject({
+      rcode: "SERVFAIL",
+      reason: "STARTING",
+      rule: "first health round of web",
+    });
     const early = await bench.ask(german, { edns: {} });
     expect(early).toMatchObject({ rcode: 2, answers: [] });
     expect(early.opt?.options.get(15)?.readUInt16BE(0)).toBe(14);

@@ -56,7 +56,11 @@ export class FakeServers {
 }
 
 export const passes: CheckResult = { passed: true, reason: "OK", detail: "status 200" };
-export const refuses: CheckResult = { passed: false, reason: "CHECK_REFUSED", detail: "connect to 10.0.0.1:80 refused" };
+export const refuses: CheckResult = {
+  passed: false,
+  reason: "CHECK_REFUSED",
+  detail: "connect to 10.0.0.1:80 refused",
+};
 export const drains: CheckResult = { passed: false, reason: "DRAINING", detail: "it says so", definitive: true };
 
 /** Checks every second, 500 ms long, fall 3, rise 2. */

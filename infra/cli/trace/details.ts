@@ -5,7 +5,6 @@ import { formatAge, formatTook } from "../text.ts";
 import type { ConnectionRecord } from "./records.ts";
 import type { DnsDecision } from "./decisions.ts";
 import type { Trace } from "./trace.ts";
-import { ruleText } from "./way.ts";
 
 /** Every tier's recorded decision, with the candidates it had and why the others were not taken; then the answer.
  * @param body whether its body is shown whole */
@@ -34,12 +33,13 @@ function dnsText({ dns, target }: Trace): string {
     ...each.map((one) => ["", `  ${one.address}`, stateCell(one.state), one.reason]),
   ]);
   const table = rows.length > 0 ? indent(renderTable(regionColumns, rows, paintForStdout)) : "";
-  return lines(head, ...failures, where, `  ${ruleText(decision, rcode)} → ${outcomeText(decision, rcode)}`) + table;
+  return lines(head, ...failures, where, `  ${decision.rule} → ${outcomeText(decision, rcode)}`) + table;
 }
 
-/** "eu-west (OK)"; of a name that leads to no region what was answered. */
+/** "eu-west (OK)"; of a name that leads to no region what was answered, and why. */
 function outcomeText({ region, regions, reason }: DnsDecision, rcode: string): string {
-  return regions.length === 0 ? rcode : `${region ?? "no single region"} (${reason})`;
+  if (regions.length === 0) return reason === "OK" ? rcode : `${rcode} (${reason})`;
+  return `${region ?? "no single region"} (${reason})`;
 }
 
 const regionColumns: readonly Column[] = [{ title: "" }, { title: "region" }, { title: "state" }, { title: "reason" }];

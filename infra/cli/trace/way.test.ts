@@ -1,3 +1,4 @@
+import type { Reason } from "#shared/core/error.ts";
 import { describe, expect, it } from "vitest";
 import { forwarderChoice, ns2, serverChoice, straight } from "#test/support/trace.ts";
 import { detailText } from "./details.ts";
@@ -174,14 +175,19 @@ describe("the way of a request", () => {
         dns: {
           ...straight.dns,
           answer: { ...straight.dns.answer, rcode: "REFUSED", addresses: [] },
-          record: { ...dnsRecord, decision: staticDecision },
+          record: {
+            ...dnsRecord,
+            decision: { ...staticDecision, rule: "outside every DNS zone", reason: "NOT_OUR_ZONE" },
+          },
         },
         tries: [],
         http: null,
         connections: [],
         answer: null,
       },
-      lines: ["client 127.49.0.7 (DE) → ns1 www.stream.test → REFUSED, no address (outside every DNS zone)"],
+      lines: [
+        "client 127.49.0.7 (DE) → ns1 www.stream.test → REFUSED, no address (outside every DNS zone, NOT_OUR_ZONE)",
+      ],
     },
     {
       name: "ends where the name has no address",
@@ -248,19 +254,25 @@ Answer  200, 18 bytes; connected after 0.2 ms, first byte 4 ms, all 4 ms
 `);
   });
 
-  function withoutRegion(rcode: string): Trace {
+  function withoutRegion(rcode: string, rule: string, reason: Reason): Trace {
     const { dns } = straight;
-    const decision = { ...dns.record.decision, place: null, rule: "static records", region: null, regions: [] };
+    const decision = { ...dns.record.decision, place: null, rule, reason, region: null, regions: [] };
     const answer = { ...dns.answer, rcode, addresses: [] };
     const record = { ...dns.record, decision };
     return { ...straight, dns: { ...dns, answer, record }, tries: [], http: null, connections: [], answer: null };
   }
 
   it.each([
-    { rcode: "REFUSED", line: "  outside every DNS zone → REFUSED" },
-    { rcode: "NXDOMAIN", line: "  static records → NXDOMAIN" },
-  ])("show $rcode as what came out", ({ rcode, line }) => {
-    expect(detailText(withoutRegion(rcode)).split("\n")).toContain(line);
+    {
+      rcode: "REFUSED",
+      rule: "outside every DNS zone",
+      reason: "NOT_OUR_ZONE" as const,
+      out: "REFUSED (NOT_OUR_ZONE)",
+    },
+    { rcode: "NXDOMAIN", rule: "static records", reason: "OK" as const, out: "NXDOMAIN" },
+  ])("show $rcode as what came out", ({ rcode, rule, reason, out }) => {
+    const line = `  ${rule} → ${out}`;
+    expect(detailText(withoutRegion(rcode, rule, reason)).split("\n")).toContain(line);
   });
 
   it("show the reason of each candidate in panic, and that there is one", () => {

@@ -24,23 +24,18 @@ function dnsLines({ client, dns, target }: Trace): string[] {
   const { addresses, rcode } = dns.answer;
   const region = dns.record?.decision?.region;
   const what = addresses.length > 0 ? shortenAddresses(addresses) : `${rcode}, no address`;
-  const why = dnsReason(dns.record?.decision ?? undefined, dns.record?.missing ?? null, rcode);
+  const why = dnsReason(dns.record?.decision ?? undefined, dns.record?.missing ?? null);
   const way = `${who} → ${dns.server.name} ${target.host} → ${region ? `${region} ` : ""}${what}`;
   return [`${way} (${why}${via})`, ...failed];
 }
 
 /** "continent EU, scope /16", "continent EU, REGION_FAILOVER, scope /16" */
-function dnsReason(decision: DnsDecision | undefined, missing: string | null, rcode: string): string {
+function dnsReason(decision: DnsDecision | undefined, missing: string | null): string {
   if (!decision) return `no record: ${missing}`;
-  const parts = [ruleText(decision, rcode)];
+  const parts = [decision.rule];
   if (decision.reason !== "OK") parts.push(decision.reason);
   if (decision.regions.length > 0) parts.push(`scope /${decision.scope}`);
   return parts.join(", ");
-}
-
-/** What decided. A name server refuses a name that is in none of its zones. */
-export function ruleText({ rule }: DnsDecision, rcode: string): string {
-  return rcode === "REFUSED" ? "outside every DNS zone" : rule;
 }
 
 /** Addresses that did not answer: retries of the client, not of the stack. */

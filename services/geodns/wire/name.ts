@@ -95,11 +95,3 @@ function escapeCharacter(character: string): string {
 export function parentOf(name: Name): Name {
   return name === "" ? "" : name.slice(1 + name.charCodeAt(0));
 }
-
-/** Whether `name` is `ancestor` or below it. */
-export function isAtOrBelow(name: Name, ancestor: Name): boolean {
-  if (!name.endsWith(ancestor)) return false;
-  let at = 0;
-  while (at < name.length - ancestor.length) at += 1 + name.charCodeAt(at);
-  return at === name.length - ancestor.length;
-}

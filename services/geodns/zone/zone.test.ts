@@ -208,12 +208,3 @@ describe("ANY", () => {
     },
   );
 });
-
-describe("what cannot be served", () => {
-  it.each([
-    { name: "a name outside", records: { "www.example.org.": { A: ["192.0.2.1"] } }, says: "is outside the dnsZone" },
-    { name: "twice the same", records: { www: { TXT: ["a"] }, WWW: { TXT: ["b"] } }, says: "is listed twice" },
-  ])("$name", ({ records, says }) => {
-    expect(() => zonesOf({ "stream.test": { soa, records } })).toThrow(says);
-  });
-});

@@ -1,9 +1,9 @@
 import type { DnsZoneConfig, RecordsConfig } from "#shared/config/schema/geodns.ts";
 import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
-import { UsageError, assert } from "#shared/core/error.ts";
+import { assert } from "#shared/core/error.ts";
 import { types } from "../wire/codes.ts";
 import { encodeAddress, encodeCname, encodeHinfo, encodeNs, encodeSoa, encodeTxt } from "../wire/encode.ts";
-import { formatName, isAtOrBelow, parentOf, parseName } from "../wire/name.ts";
+import { formatName, parentOf, parseName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
 import type { OwnedSet, RecordSet } from "../wire/reply.ts";
 
@@ -31,19 +31,14 @@ export interface Zone {
 
 const emptyNode: Node = { sets: new Map(), alias: undefined, steered: undefined };
 
-/** @throws {UsageError} naming the name that cannot be served */
+/** @param config of a config that was validated: its names stand once each, at or below the dnsZone */
 export function buildZone(zoneName: string, config: DnsZoneConfig): Zone {
-  const apex = parseName(zoneName, "");
-  if (apex === undefined) throw new UsageError(`dnsZones: "${zoneName}" is not a domain name`);
-  const soa = soaSet(apex, zoneName, config);
+  const apex = nameIn(zoneName, "");
+  const soa = soaSet(apex, config);
   const nodes = new Map<Name, Node>([[apex, emptyNode]]);
   for (const [ownerText, records] of Object.entries(config.records)) {
-    const where = `dnsZones.${zoneName}.records.${ownerText}`;
-    const owner = nameIn(ownerText, apex, where);
-    if (!isAtOrBelow(owner, apex)) throw new UsageError(`${where}: ${formatName(owner)} is outside the dnsZone`);
-    if (nodes.get(owner) !== undefined && nodes.get(owner) !== emptyNode)
-      throw new UsageError(`${where}: ${formatName(owner)} is listed twice`);
-    nodes.set(owner, buildNode(records, apex, config.ttl, where));
+    const owner = nameIn(ownerText, apex);
+    nodes.set(owner, buildNode(records, apex, config.ttl));
     for (let above = owner; above !== apex; above = parentOf(above)) if (!nodes.has(above)) nodes.set(above, emptyNode);
   }
   const top = nodes.get(apex) ?? emptyNode;
@@ -62,23 +57,22 @@ function recordsAt({ sets, steered }: Node): number {
   return [...sets.values()].reduce((sum, { data }) => sum + data.length, steered ? 1 : 0);
 }
 
-function nameIn(text: string, origin: Name, where: string): Name {
+function nameIn(text: string, origin: Name): Name {
   const name = parseName(text, origin);
-  if (name === undefined) throw new UsageError(`${where}: "${text}" is not a domain name`);
+  assert(name !== undefined, `${text} was validated with the config`);
   return name;
 }
 
-function soaSet(apex: Name, zoneName: string, { soa, ttl }: DnsZoneConfig): RecordSet {
-  const where = `dnsZones.${zoneName}.soa`;
-  const primary = nameIn(soa.primary, apex, `${where}.primary`);
-  const contact = nameIn(soa.contact, apex, `${where}.contact`);
+function soaSet(apex: Name, { soa, ttl }: DnsZoneConfig): RecordSet {
+  const primary = nameIn(soa.primary, apex);
+  const contact = nameIn(soa.contact, apex);
   const { serial, refresh, retry, expire, negativeTtl: minimum } = soa;
   const data = encodeSoa({ primary, contact, serial, refresh, retry, expire, minimum });
   const numbers = [serial, refresh, retry, expire, minimum].join(" ");
   return { type: types.SOA, ttl, data: [data], texts: [`${formatName(primary)} ${formatName(contact)} ${numbers}`] };
 }
 
-function buildNode(records: RecordsConfig, origin: Name, zoneTtl: number, where: string): Node {
+function buildNode(records: RecordsConfig, origin: Name, zoneTtl: number): Node {
   const ttl = records.ttl ?? zoneTtl;
   const sets = new Map<number, RecordSet>();
   const add = (type: number, data: readonly Uint8Array[], texts: readonly string[]) =>
@@ -87,7 +81,7 @@ function buildNode(records: RecordsConfig, origin: Name, zoneTtl: number, where:
     const addresses = records[key]?.map(canonicalAddress);
     if (addresses) add(types[key], addresses.map(encodeAddress), addresses);
   }
-  const servers = records.NS?.map((text) => nameIn(text, origin, where));
+  const servers = records.NS?.map((text) => nameIn(text, origin));
   if (servers) add(types.NS, servers.map(encodeNs), servers.map(formatName));
   if (records.TXT)
     add(
@@ -95,7 +89,7 @@ function buildNode(records: RecordsConfig, origin: Name, zoneTtl: number, where:
       records.TXT.map(encodeTxt),
       records.TXT.map((text) => JSON.stringify(text)),
     );
-  const alias = records.CNAME === undefined ? undefined : nameIn(records.CNAME, origin, where);
+  const alias = records.CNAME === undefined ? undefined : nameIn(records.CNAME, origin);
   if (alias !== undefined) add(types.CNAME, [encodeCname(alias)], [formatName(alias)]);
   const steered = records.geo === undefined ? undefined : { service: records.geo, ttl: records.ttl };
   return { sets, alias, steered };
