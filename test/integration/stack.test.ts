@@ -1,15 +1,13 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import dgram from "node:dgram";
-import { once } from "node:events";
 import net from "node:net";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { Client, loadDuring } from "#test/support/client.ts";
-import { NodeEvents } from "#test/support/events.ts";
-import { startStack } from "#test/support/stack.ts";
+import { seenBy, startStack } from "#test/support/stack.ts";
 import type { TestStack } from "#test/support/stack.ts";
 import { hasClient } from "#test/support/real-clients.ts";
 
@@ -39,22 +37,6 @@ async function serverOf(client: Client, path: string): Promise<{ server: string;
   const { status, body } = await client.fetch(site, path);
   expect(status, body).toBe(200);
   return JSON.parse(body) as { server: string; zone: string; region: string };
-}
-
-/** Does something, and resolves once each of these nodes has said that it saw it. */
-async function seenBy(
-  nodes: readonly string[],
-  type: string,
-  wanted: Record<string, unknown>,
-  act: () => Promise<unknown>,
-): Promise<void> {
-  const streams = await Promise.all(nodes.map((node) => NodeEvents.of(admin(node))));
-  try {
-    await act();
-    await Promise.all(streams.map((events) => events.next(type, wanted)));
-  } finally {
-    await Promise.all(streams.map((events) => events[Symbol.asyncDispose]()));
-  }
 }
 
 describe("bringing it up", () => {
@@ -184,10 +166,10 @@ describe("faults", () => {
   for (const what of ["stop", "hang"])
     it(`a server that is made to ${what} fails nobody, and comes back once its checks pass`, async () => {
       const result = await loadDuring([german, american], site, "/api/users", async () => {
-        await seenBy(forwardersOf("eu-west-a"), "endpoint_down", { name: "api-2" }, () =>
+        await seenBy(stack, forwardersOf("eu-west-a"), "endpoint_down", { name: "api-2" }, () =>
           drill("eu-west-a", `servers/api-2/${what}`),
         );
-        await seenBy(forwardersOf("eu-west-a"), "endpoint_up", { name: "api-2" }, () =>
+        await seenBy(stack, forwardersOf("eu-west-a"), "endpoint_up", { name: "api-2" }, () =>
           drill("eu-west-a", "servers/api-2/heal"),
         );
       });
@@ -198,23 +180,25 @@ describe("faults", () => {
   it("all servers of a service in a zone: the other zone answers, and nobody fails", async () => {
     const routers = ["eu-west/l7-1", "eu-west/l7-2"];
     const result = await loadDuring([german], site, "/api/users", () =>
-      seenBy(routers, "endpoint_down", { pool: "api", zone: "eu-west-a" }, () =>
+      seenBy(stack, routers, "endpoint_down", { pool: "api", zone: "eu-west-a" }, () =>
         drill("eu-west-a", "services/api/stop"),
       ),
     );
     expect(result.failures).toEqual([]);
     for (let i = 0; i < 6; i++) expect((await serverOf(german, "/api/users")).zone).toBe("eu-west-b");
-    await seenBy(routers, "endpoint_up", { pool: "api", zone: "eu-west-a" }, () => drill("eu-west-a", "servers/heal"));
+    await seenBy(stack, routers, "endpoint_up", { pool: "api", zone: "eu-west-a" }, () =>
+      drill("eu-west-a", "servers/heal"),
+    );
   });
 
   it("all servers of a region: DNS answers the other region, and comes home after the heal", async () => {
     const nameServers = ["ns1", "ns2"];
-    await seenBy(nameServers, "region_down", { region: "eu-west" }, () =>
+    await seenBy(stack, nameServers, "region_down", { region: "eu-west" }, () =>
       Promise.all(zones.map((zone) => drill(zone, "services/api/stop"))),
     );
     expect((await german.resolve(site)).toSorted()).toEqual(["127.112.0.1", "127.112.0.2"]);
     expect((await serverOf(german, "/api/users")).region).toBe("us-east");
-    await seenBy(nameServers, "region_up", { region: "eu-west" }, () =>
+    await seenBy(stack, nameServers, "region_up", { region: "eu-west" }, () =>
       Promise.all(zones.map((zone) => drill(zone, "servers/heal"))),
     );
     expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
@@ -231,66 +215,6 @@ describe("faults", () => {
     expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
   });
 });
-
-describe("kill -9", () => {
-  /** What a killed process had in its hands may be lost: one request of each client at the most. */
-  for (const { victim, inFlight, noticedBy, event } of [
-    {
-      victim: "eu-west-a/l4-1",
-      inFlight: 0,
-      noticedBy: ["eu-west/l7-1", "eu-west/l7-2"],
-      event: { type: "endpoint_down", data: { name: "eu-west-a/l4-1" } },
-    },
-    {
-      victim: "eu-west-b/origin",
-      inFlight: 0,
-      noticedBy: ["eu-west/l7-1", "eu-west/l7-2"],
-      event: { type: "endpoint_down", data: { zone: "eu-west-b" } },
-    },
-    {
-      victim: "eu-west/l7-2",
-      inFlight: 2,
-      noticedBy: ["ns1", "ns2"],
-      event: { type: "endpoint_down", data: { endpoint: "127.111.0.2:8080" } },
-    },
-    { victim: "ns1", inFlight: 0, noticedBy: [], event: undefined },
-  ])
-    it(`of ${victim} loses no GET beyond those in its hands`, async () => {
-      const pid = (await stack.pids()).get(victim);
-      expect(pid).toBeDefined();
-      const { requests, failures } = await loadDuring([german, american], site, "/api/users", async () => {
-        if (event) await seenBy(noticedBy, event.type, event.data, async () => process.kill(pid!, "SIGKILL"));
-        else {
-          process.kill(pid!, "SIGKILL");
-          for (let i = 0; i < 3; i++) await serverOf(german, "/api/users");
-        }
-      });
-      expect(failures.length, failures.join("\n")).toBeLessThanOrEqual(inFlight);
-      expect(requests).toBeGreaterThan(4);
-    });
-
-  it("of the launcher leaves no process behind", async () => {
-    const pids = [...(await stack.pids()).values()];
-    const streams = nodesOf(stack.topology)
-      .filter(({ name }) => !["eu-west-a/l4-1", "eu-west-b/origin", "eu-west/l7-2", "ns1"].includes(name))
-      .map(({ admin: address }) => net.connect(parseSocketAddress(address)!));
-    await Promise.all(streams.map((socket) => once(socket, "connect")));
-    const gone = Promise.all(
-      streams.map((socket) => new Promise((resolve) => socket.on("error", () => {}).once("close", resolve))),
-    );
-    stack.launcher.kill("SIGKILL");
-    await gone;
-    await expect.poll(() => pids.filter(isAlive), { timeout: 5_000 }).toEqual([]);
-  });
-});
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 async function throwAtTcp(address: string): Promise<void> {
   for (const bytes of [1, 100, 20_000]) {

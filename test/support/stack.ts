@@ -9,6 +9,7 @@ import { topologySchema } from "#shared/config/schema/topology.ts";
 import type { Topology } from "#shared/config/schema/topology.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import { NodeEvents } from "./events.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -80,6 +81,23 @@ export async function startStack(numbers: Numbers, ...options: string[]): Promis
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Does something, and resolves once each of these nodes has said that it saw it. */
+export async function seenBy(
+  stack: TestStack,
+  nodes: readonly string[],
+  type: string,
+  wanted: Readonly<Record<string, unknown>>,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  const streams = await Promise.all(nodes.map((node) => NodeEvents.of(stack.node(node).admin)));
+  try {
+    await act();
+    await Promise.all(streams.map((events) => events.next(type, wanted)));
+  } finally {
+    await Promise.all(streams.map((events) => events[Symbol.asyncDispose]()));
+  }
 }
 
 function renumber(text: string, { nameServers, euWest, usEast }: Numbers): string {
