@@ -24,12 +24,21 @@ export class Client {
     this.#nameServers = nameServers;
   }
 
-  /** IPv4 addresses of a name; the next name server is asked when one is silent. */
+  /** IPv4 addresses of a name. The next name server is asked when one is silent or says SERVFAIL, as the resolver of the C
+   * library does; Node's own passes a SERVFAIL on. */
   async resolve(name: string): Promise<string[]> {
-    const resolver = new Resolver({ timeout: 1_000, tries: 2 });
-    resolver.setServers([...this.#nameServers]);
-    resolver.setLocalAddress(this.address);
-    return resolver.resolve4(name);
+    let failure: unknown = new Error("no name server");
+    for (const nameServer of this.#nameServers) {
+      const resolver = new Resolver({ timeout: 1_000, tries: 1 });
+      resolver.setServers([nameServer]);
+      resolver.setLocalAddress(this.address);
+      try {
+        return await resolver.resolve4(name);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   /** One request by name; connects that fail are tried at the next address, answers never.
