@@ -7,8 +7,14 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/support/suite-reporter.ts"],
     projects: [
-      { test: { name: "unit", include: ["shared/**/*.test.ts", "services/**/*.test.ts", "infra/**/*.test.ts"] } },
-      { test: { name: "repo", include: ["test/repo/**/*.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          isolate: false,
+          include: ["shared/**/*.test.ts", "services/**/*.test.ts", "infra/**/*.test.ts"],
+        },
+      },
+      { test: { name: "repo", isolate: false, include: ["test/repo/**/*.test.ts"] } },
       { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...slow } },
       {
         test: {
