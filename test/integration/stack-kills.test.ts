@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { Client, loadDuring } from "#test/support/client.ts";
-import { seenBy, startStack } from "#test/support/stack.ts";
+import { isAlive, seenBy, startStack } from "#test/support/stack.ts";
 import type { TestStack } from "#test/support/stack.ts";
 
 const run = promisify(execFile);
@@ -70,11 +70,3 @@ describe("kill -9", () => {
     await expect.poll(() => pids.filter(isAlive), { timeout: 5_000 }).toEqual([]);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

@@ -1,13 +1,14 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import dgram from "node:dgram";
+import { once } from "node:events";
 import net from "node:net";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { Client, loadDuring } from "#test/support/client.ts";
-import { seenBy, startStack } from "#test/support/stack.ts";
+import { isAlive, seenBy, startStack } from "#test/support/stack.ts";
 import type { TestStack } from "#test/support/stack.ts";
 import { hasClient } from "#test/support/real-clients.ts";
 
@@ -157,6 +158,30 @@ describe("trace", () => {
     expect(JSON.stringify(trace["http"])).toContain("least-connections");
     expect(JSON.stringify(trace["connections"])).toContain("round-robin");
   });
+
+  it("sends method, header and data, and places a client at a real address by its subnet", async () => {
+    const request = ["--method", "POST", "--header", "X-Probe: 1", "--data", '{"plan":"pro"}', "/api/orders"];
+    const { stdout } = await run("./watershed", ["trace", "--from", "200.160.2.3", ...request], { env: stack.env });
+    expect(stdout).toMatch(/client 200\.160\.2\.3 \(BR\) .* us-east 127\.112\.0\./);
+    expect(stdout).toContain('"method":"POST"');
+    expect(stdout).toContain("→ 200 in ");
+  });
+});
+
+describe("status", () => {
+  it("shows every pool and endpoint of every tier", async () => {
+    const { stdout } = await run("./watershed", ["status"], { env: stack.env });
+    for (const each of [
+      "ns2",
+      "eu-west/l7-1",
+      "us-east-b/l4-2",
+      "eu-west-a/origin",
+      "127.111.1.101:9000",
+      "127.112.0.2:8080",
+    ])
+      expect(stdout).toContain(each);
+    expect(stdout).toMatch(/forwarders +8\/8 +96\/96/);
+  });
 });
 
 describe("faults", () => {
@@ -213,6 +238,17 @@ describe("faults", () => {
     for (const node of nodesOf(stack.topology))
       expect((await fetch(`http://${node.admin}/readyz`)).status, node.name).toBe(200);
     expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
+  });
+});
+
+describe("down", () => {
+  it("ends the stack cleanly: the launcher with 0, and no process left", async () => {
+    const pids = [...(await stack.pids()).values()];
+    const ended = once(stack.launcher, "exit");
+    const { stdout } = await run("./watershed", ["down"], { env: stack.env });
+    expect(stdout).toContain("18 processes");
+    expect(await ended).toEqual([0, null]);
+    expect(pids.filter(isAlive)).toEqual([]);
   });
 });
 

@@ -100,6 +100,14 @@ export async function seenBy(
   }
 }
 
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 function renumber(text: string, { nameServers, euWest, usEast }: Numbers): string {
   const replaced = text
     .replace(/^nameServers: 2$/m, `nameServers: 2\nnameServerNumber: ${nameServers}`)
