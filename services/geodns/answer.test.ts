@@ -1,27 +1,13 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "#shared/core/cidr.ts";
-import { ecs, nameBytes, queryBytes, readReply, uint16 } from "#test/support/dns.ts";
+import { ecs, nameBytes } from "#test/support/dns.ts";
 import type { QueryOptions } from "#test/support/dns.ts";
+import { addressesOf, ask } from "#test/support/geodns-answers.ts";
 import { allUp, region, snapshotOf } from "#test/support/geodns-snapshot.ts";
-import { answer } from "./answer.ts";
-import type { Transport } from "./answer.ts";
+import { decide } from "./decide.ts";
 import { buildIdentity } from "./snapshot.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { parseName } from "./wire/name.ts";
 
-function ask(
-  options: QueryOptions,
-  {
-    client = "127.49.0.7",
-    transport = "udp",
-    snapshot = snapshotOf(),
-  }: { client?: string; transport?: Transport; snapshot?: Snapshot } = {},
-) {
-  const answered = answer(queryBytes(options), parseAddress(client)!, transport, snapshot);
-  return answered && readReply(answered.bytes);
-}
-const addressesOf = (reply: ReturnType<typeof ask>) =>
-  reply?.answers.filter(({ type }) => type === 1).map(({ text }) => text);
 const rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 };
 
 describe("flags and refusals", () => {
@@ -61,7 +47,12 @@ describe("flags and refusals", () => {
 
 describe("a decision says why", () => {
   const decided = (query: QueryOptions, snapshot = snapshotOf()) =>
-    answer(queryBytes(query), parseAddress("127.49.0.7")!, "udp", snapshot)?.decision;
+    decide(
+      { name: parseName(query.name ?? "www.stream.test", "")!, type: query.type ?? 1, class: query.class ?? 1 },
+      asker,
+      snapshot,
+    );
+  const asker = { client: parseAddress("127.49.0.7")!, subnet: undefined };
   const allDown = snapshotOf([
     region("eu-west", { "192.0.2.1": "down" }),
     region("us-east", { "198.51.100.1": "down" }),
@@ -243,56 +234,5 @@ describe("size", () => {
     expect(nameBytes(name)).toHaveLength(255);
     expect(reply).toMatchObject({ rcode: rcode.NXDOMAIN });
     expect(reply.bytes).toBeLessThanOrEqual(512);
-  });
-});
-
-describe("any bytes", () => {
-  const snapshot = snapshotOf();
-  const client = parseAddress("127.49.0.7")!;
-  const seeds = [
-    queryBytes(),
-    queryBytes({ name: "stream.test", type: 255, edns: {} }),
-    queryBytes({ edns: { options: [ecs(1, 24, [81, 2, 69]), [3, Buffer.alloc(0)]] } }),
-  ];
-  const changed = fc
-    .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(90), fc.nat(255)), { maxLength: 5 }), fc.nat(120))
-    .map(([seed, changes, length]) => {
-      const bytes = Buffer.from(seed);
-      for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-      return bytes.subarray(0, length);
-    });
-  it("get silence or a well-formed reply with their id", () => {
-    fc.assert(
-      fc.property(
-        fc.oneof(fc.uint8Array({ maxLength: 600 }), changed),
-        fc.constantFrom<Transport>("udp", "tcp"),
-        (bytes, transport) => {
-          const answered = answer(bytes, client, transport, snapshot);
-          if (!answered) return;
-          const reply = readReply(answered.bytes);
-          expect(reply.qr).toBe(true);
-          expect(uint16(reply.id)).toEqual(Buffer.from(bytes.subarray(0, 2)));
-          expect(reply.bytes).toBeLessThanOrEqual(transport === "tcp" ? 65_535 : 1_232);
-        },
-      ),
-      { numRuns: 3_000 },
-    );
-  });
-
-  it("every address inside a scope gets the same region", () => {
-    fc.assert(
-      fc.property(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255), (second, third, fourth, noise) => {
-        const at = (address: readonly number[]) => ask({ edns: { options: [ecs(1, 32, address)] } }, { snapshot })!;
-        const one = [127, second % 64, third % 16, fourth];
-        const reply = at(one);
-        const scope = reply.opt!.options.get(8)![3]!;
-        const other = one.map((byte, i) => {
-          const hostBits = Math.max(0, Math.min(8, 8 * (i + 1) - scope));
-          return byte ^ (noise & ((1 << hostBits) - 1));
-        });
-        const prefixOf = (text: string) => text.split(".")[0];
-        expect(prefixOf(addressesOf(at(other))![0]!)).toBe(prefixOf(addressesOf(reply)![0]!));
-      }),
-    );
   });
 });

@@ -1,50 +1,137 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
+import type { CompiledNode, Entry } from "./compiled/zones.ts";
 import { decide } from "./decide.ts";
 import type { Decision } from "./decide.ts";
+import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Rcode } from "./wire/codes.ts";
-import { readQuery, udpReplyBytesMax } from "./wire/query.ts";
-import type { Query } from "./wire/query.ts";
-import { encodeReply, tcpBytesMax, udpBytesMax } from "./wire/reply.ts";
+import { compileBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
+import type { Body } from "./wire/body.ts";
+import { classes, notReadyError, rcodes, types } from "./wire/codes.ts";
+import { Query, udpReplyBytesMax } from "./wire/query.ts";
+import { encodeExtendedError, optBytes, udpBytesMax, writeReply } from "./wire/reply.ts";
+import type { ReplyHead } from "./wire/reply.ts";
 
 export type Transport = "udp" | "tcp";
 
-/** A reply, and how it came about. */
-export interface Answer {
-  readonly bytes: Buffer;
-  readonly query: Query;
-  readonly rcode: Rcode;
-  /** Undefined where the query was refused before its question was looked at. */
-  readonly decision: Decision | undefined;
+/** Where the client is, read from its address only where that is needed. */
+export interface Client {
+  /** 4 or 16 bytes. */
+  readonly address: AddressBytes;
 }
 
-/** Answers one message; undefined means silence. Never throws on bad input.
- *
- * Read strictly → refuse what cannot be answered → look the name up, and steer → write within the client's limit. */
-export function answer(
-  message: Uint8Array,
-  client: AddressBytes,
-  transport: Transport,
-  snapshot: Snapshot,
-): Answer | undefined {
-  const reading = readQuery(message);
-  if (reading.state === "silence") return undefined;
+const notReady = encodeExtendedError(notReadyError, "the first health checks are under way");
+const refusals = new Map<number, ReplyHead>(
+  Object.values(rcodes).map((rcode) => [rcode, { rcode, authoritative: false }] as const),
+);
+const refusedHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false };
+const startingHead: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: notReady };
 
-  const { query } = reading;
-  const bytesMax = transport === "tcp" ? tcpBytesMax : udpReplyBytesMax(query, udpBytesMax);
-  const { nsid } = snapshot.identity;
-  if (reading.state === "refused") {
-    const refusal = { query: withoutSubnet(query), rcode: reading.rcode, ...nothing, nsid };
-    return { bytes: encodeReply(refusal, bytesMax), query, rcode: reading.rcode, decision: undefined };
+/** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
+ * string or closure, but for what is not compiled. */
+export class Answerer {
+  snapshot: Snapshot;
+  /** The query last answered, until the next. */
+  readonly query = new Query();
+  /** How it was answered. */
+  rcode = 0;
+  /** Set where the answer was not taken from what is compiled: for who asked, and why. */
+  decision: Decision | undefined;
+  #scope = 0;
+
+  constructor(snapshot: Snapshot) {
+    this.snapshot = snapshot;
   }
 
-  const decision = decide(reading.query.question, { client, subnet: query.edns?.subnet }, snapshot);
-  return { bytes: encodeReply({ query, ...decision, nsid }, bytesMax), query, rcode: decision.rcode, decision };
+  /** Answers one message. Never throws on bad input.
+   *
+   * Read strictly → refuse what cannot be answered → find the name → pick by region → copy within the client's limit.
+   * @param out takes the reply from 0; as long as the largest message
+   * @returns bytes of the reply; 0 for silence */
+  answer(message: Uint8Array, client: Client, transport: Transport, out: Uint8Array): number {
+    const { query } = this;
+    this.decision = undefined;
+    this.#scope = 0;
+    const verdict = query.read(message);
+    if (verdict === "silence") return 0;
+    if (verdict === "refused") return this.#write(out, transport, refusals.get(query.rcode) ?? refusedHead, emptyBody);
+    if (query.isTraced || query.class !== classes.IN || isTransfer(query.type))
+      return this.#answerSlowly(client, transport, out);
+
+    const entry = this.#find();
+    if (!entry) return this.#write(out, transport, refusedHead, emptyBody);
+    if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
+    return this.#write(out, transport, entry, entry.body);
+  }
+
+  /** Undefined outside every dnsZone. */
+  #find(): Entry | undefined {
+    const { query } = this;
+    const { table } = this.snapshot.compiled.zones;
+    const node = table.find(query, 0);
+    if (node) return entryOf(node, query.type);
+    for (let label = 1; label <= query.labels; label++) {
+      const encloser = table.find(query, label);
+      // Only the closest name that exists may have a wildcard (RFC 4592 §3.3.1).
+      if (encloser) return encloser.below ? entryOf(encloser.below, query.type) : encloser.nxdomain;
+    }
+    return undefined;
+  }
+
+  #answerSteered(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
+    const { query } = this;
+    const { steered, tree } = this.snapshot.compiled;
+    const names = steered[entry.steered];
+    // SERVFAIL makes a resolver ask the twin at once. Silence would cost it a time-out, and a guess would send clients to
+    // a region that may be down, for as long as the TTL lasts.
+    if (!names?.answers.view.ready) return this.#write(out, transport, startingHead, emptyBody);
+    const { subnetBytes, subnetAddress } = query;
+    const found =
+      subnetBytes === 4
+        ? tree.findIpv4(subnetAddress, 0)
+        : subnetBytes === 16
+          ? tree.findIpv6(subnetAddress, 0)
+          : tree.find(client.address);
+    const one = names.byChoice[names.answers.choiceOf[valueOf(found)] ?? 0];
+    const body = one?.bodies[one.turns.take()];
+    if (!one || !body) return this.#answerSlowly(client, transport, out);
+    one.choice.answered++;
+    // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
+    if (subnetBytes > 0) this.#scope = depthOf(found);
+    return this.#write(out, transport, entry, body);
+  }
+
+  /** With the reasons, for what is traced or rare. */
+  #answerSlowly(client: Client, transport: Transport, out: Uint8Array): number {
+    const { query } = this;
+    const { name, type } = query;
+    const asker = { client: client.address, subnet: query.subnetAt > 0 ? { address: query.subnet } : undefined };
+    const decision = decide({ name, type, class: query.class }, asker, this.snapshot);
+    this.decision = decision;
+    this.#scope = decision.scopePrefix;
+    const { authoritative } = decision;
+    const extendedError = decision.reason === "STARTING" ? notReady : undefined;
+    const head = { rcode: rcodes[decision.rcode], authoritative, extendedError };
+    return this.#write(out, transport, head, compileBody(name, decision));
+  }
+
+  /** Whole record sets are left out until the rest fits. */
+  #write(out: Uint8Array, transport: Transport, head: ReplyHead, whole: Body): number {
+    const { query } = this;
+    const { identity } = this.snapshot;
+    const bytesMax = transport === "udp" ? udpReplyBytesMax(query, udpBytesMax) : tcpBytesMax;
+    const bodyMax = bytesMax - query.questionEnd - optBytes(query, head, identity);
+    let body = whole;
+    while (body.requiredBytes > bodyMax && body.shorter) body = body.shorter;
+    this.rcode = head.rcode;
+    return writeReply(out, query, head, body, this.#scope, identity, body.bytes.length <= bodyMax);
+  }
 }
 
-const nothing = { authoritative: false, answers: [], authority: [], scopePrefix: 0 } as const;
+/** What a node gives for a type. */
+function entryOf(node: CompiledNode, type: number): Entry {
+  return node.entries.get(type) ?? node.other;
+}
 
-/** A malformed query says nothing about a subnet that could be echoed. */
-function withoutSubnet(query: Query): Query {
-  return query.edns ? { ...query, edns: { ...query.edns, subnet: undefined } } : query;
+function isTransfer(type: number): boolean {
+  return type === types.AXFR || type === types.IXFR;
 }

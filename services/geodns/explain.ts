@@ -1,13 +1,12 @@
 import { formatAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { decide } from "./decide.ts";
-import type { Asker, Decision } from "./decide.ts";
+import type { Asker, Decision, Question } from "./decide.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { classes, parseType, typeName, types } from "./wire/codes.ts";
 import { formatName, parseName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
-import type { Question } from "./wire/query.ts";
-import type { OwnedSet } from "./wire/reply.ts";
+import type { OwnedSet } from "./wire/body.ts";
 
 /** What would be answered, and why: `name`, `type` (default A), `client`, and `ecs` if a resolver would tell one.
  * @throws {UsageError} if the query does not say enough */
@@ -27,7 +26,7 @@ function questionOf(parameters: URLSearchParams): Question {
   const typeText = parameters.get("type") ?? "A";
   const type = parseType(typeText);
   if (type === undefined) throw new UsageError(`"${typeText}" is not a record type`);
-  return { name, type, class: classes.IN, bytes: new Uint8Array(0) };
+  return { name, type, class: classes.IN };
 }
 
 function subnetOf(text: string): Asker["subnet"] {

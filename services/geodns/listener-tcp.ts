@@ -1,7 +1,8 @@
 import type net from "node:net";
-import { parseAddress } from "#shared/core/cidr.ts";
-import type { AddressBytes } from "#shared/core/cidr.ts";
 import type { Clock, Timer } from "#shared/core/clock.ts";
+import type { Client } from "./answer.ts";
+import { Peer } from "./peer.ts";
+import { tcpBytesMax } from "./wire/body.ts";
 
 export interface TcpLimits {
   /** Over it the connection that has been idle longest is closed. */
@@ -13,13 +14,15 @@ export interface TcpLimits {
 export interface TcpOptions {
   readonly limits: TcpLimits;
   readonly clock: Clock;
-  /** @returns the reply, or undefined for silence. Must not throw. */
-  readonly answer: (message: Buffer, client: AddressBytes) => Buffer | undefined;
+  /** @param out takes the reply from 0; as long as the largest message
+   * @returns bytes of the reply; 0 for silence. Must not throw. */
+  readonly answer: (message: Buffer, client: Client, out: Uint8Array) => number;
 }
 
 // For a client that sends but does not read: this, one more reply, one cut query and one chunk, 64 KiB each, are held.
 const unsentBytesMax = 65_536;
 const lengthBytes = 2; // RFC 1035 §4.2.2
+const reply = new Uint8Array(tcpBytesMax); // one at a time, copied out before the next
 
 /** The TCP connections of every listener of the server. @see RFC 7766 */
 export class TcpConnections {
@@ -50,8 +53,8 @@ export class TcpConnections {
   /** Takes a connection over. It must allow a half-open state, so that a client that has ended its side is answered. */
   accept(socket: net.Socket): void {
     socket.on("error", () => {}); // a reset: "close" follows
-    const client = parseAddress((socket.remoteAddress ?? "").replace(/%.*$/, ""));
-    if (!client) return void socket.destroy(); // gone already
+    const client = new Peer();
+    if (!client.take(socket.remoteAddress ?? "")) return void socket.destroy(); // gone already
     while (this.#lastQueryMs.size >= this.#limits.connectionsMax) this.#evictLongestIdle();
     this.#touch(socket);
     socket.on("close", () => this.#remove(socket));
@@ -73,7 +76,7 @@ export class TcpConnections {
     for (const socket of this.#lastQueryMs.keys()) socket.destroy();
   }
 
-  #serve(socket: net.Socket, client: AddressBytes): void {
+  #serve(socket: net.Socket, client: Client): void {
     let unread: Buffer = Buffer.alloc(0); // at most one cut query and one chunk
     const answerUnread = () => {
       let at = 0;
@@ -82,10 +85,10 @@ export class TcpConnections {
         const message = messageAt(unread, at);
         if (!message || socket.writableLength > unsentBytesMax) break;
         at += lengthBytes + message.length;
-        const reply = this.#answer(message, client);
-        if (!reply) continue;
+        const length = this.#answer(message, client, reply);
+        if (length === 0) continue;
         this.#touch(socket);
-        socket.write(withLength(reply));
+        socket.write(withLength(reply.subarray(0, length)));
       }
       unread = unread.subarray(at);
       socket.uncork();
@@ -152,9 +155,9 @@ function messageAt(bytes: Buffer, offset: number): Buffer | undefined {
   return end <= bytes.length ? bytes.subarray(offset + lengthBytes, end) : undefined;
 }
 
-function withLength(reply: Buffer): Buffer {
-  const framed = Buffer.allocUnsafe(lengthBytes + reply.length);
-  framed.writeUInt16BE(reply.length, 0);
-  reply.copy(framed, lengthBytes);
+function withLength(message: Uint8Array): Buffer {
+  const framed = Buffer.allocUnsafe(lengthBytes + message.length);
+  framed.writeUInt16BE(message.length, 0);
+  framed.set(message, lengthBytes);
   return framed;
 }

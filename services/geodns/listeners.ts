@@ -1,10 +1,10 @@
-import { parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
-import type { AddressBytes } from "#shared/core/cidr.ts";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { listenUdp } from "#shared/net/listen-udp.ts";
-import type { UdpListener, UdpPeer } from "#shared/net/listen-udp.ts";
 import { listenTcp } from "#shared/net/listen.ts";
-import type { Transport } from "./answer.ts";
+import type { Client, Transport } from "./answer.ts";
+import { Peer } from "./peer.ts";
+import { udpBytesMax } from "./wire/reply.ts";
 import type { TcpConnections } from "./listener-tcp.ts";
 
 const anyPortTries = 16; // port 0: a port that is free on TCP may be taken on UDP
@@ -18,8 +18,9 @@ export interface Listener {
 
 export interface ListenerOptions {
   readonly connections: TcpConnections;
-  /** @returns the reply, or undefined for silence. Must not throw. */
-  readonly answer: (message: Buffer, client: AddressBytes, transport: Transport) => Buffer | undefined;
+  /** @param out takes the reply from 0; as long as the largest message
+   * @returns bytes of the reply; 0 for silence. Must not throw. */
+  readonly answer: (message: Buffer, client: Client, transport: Transport, out: Uint8Array) => number;
   /** A reply over UDP could not be sent. */
   readonly onSendFailed: () => void;
 }
@@ -35,11 +36,7 @@ export async function listen(address: string, options: ListenerOptions): Promise
       onConnection: (socket) => options.connections.accept(socket),
     });
     try {
-      const udp = await listenUdp({
-        address: tcp.address,
-        onDatagram: (message, from, listener) => answerDatagram(message, from, listener, options),
-        onSendFailed: options.onSendFailed,
-      });
+      const udp = await listenDatagrams(tcp.address, options);
       return { address: tcp.address, close: async () => void (await Promise.all([tcp.close(), udp.close()])) };
     } catch (error) {
       await tcp.close();
@@ -48,11 +45,19 @@ export async function listen(address: string, options: ListenerOptions): Promise
   }
 }
 
-function answerDatagram(message: Buffer, from: UdpPeer, listener: UdpListener, { answer }: ListenerOptions): void {
-  const client = parseAddress(from.address.replace(/%.*$/, "")); // link-local addresses come with their interface
-  if (!client || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
-  const reply = answer(message, client, "udp");
-  if (reply) listener.send(reply, from);
+function listenDatagrams(address: string, { answer, onSendFailed }: ListenerOptions) {
+  const peer = new Peer();
+  let out = Buffer.allocUnsafeSlow(udpBytesMax);
+  return listenUdp({
+    address,
+    onDatagram: (message, from, listener) => {
+      if (!peer.take(from.address) || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
+      const length = answer(message, peer, "udp", out);
+      // The reply waits in the kernel's queue and must not be written over.
+      if (length > 0 && !listener.send(out, length, from)) out = Buffer.allocUnsafeSlow(udpBytesMax);
+    },
+    onSendFailed,
+  });
 }
 
 /** Listens on all, or on none. */

@@ -1,30 +1,34 @@
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
-import type { AddressBytes } from "#shared/core/cidr.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
-import { createGeo } from "#shared/geo/geo.ts";
-import type { Geo } from "#shared/geo/geo.ts";
 import type { Host, Service } from "#shared/server/service.ts";
-import { answer } from "./answer.ts";
-import type { Answer, Transport } from "./answer.ts";
+import { Answerer } from "./answer.ts";
+import type { Client, Transport } from "./answer.ts";
+import { compileZones } from "./compiled/zones.ts";
+import type { CompiledZones } from "./compiled/zones.ts";
+import { Counters } from "./counters.ts";
+import type { Decision } from "./decide.ts";
 import { describe, explain } from "./explain.ts";
+import { geoPartsOf } from "./geo-tree/source.ts";
+import type { GeoParts } from "./geo-tree/source.ts";
 import { TcpConnections } from "./listener-tcp.ts";
 import { listenAll } from "./listeners.ts";
 import type { Listener, ListenerOptions } from "./listeners.ts";
-import { buildIdentity } from "./snapshot.ts";
+import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SteeredService } from "./steered-service.ts";
-import { typeLabel } from "./wire/codes.ts";
 import type { Name } from "./wire/name.ts";
 import { buildZone } from "./zone/zone.ts";
 import type { Zone } from "./zone/zone.ts";
 
+const truncatedFlag = 0x02; // of the third byte of a header
+
 /** What a config becomes; replaced whole by a reload. */
 interface Parts {
   readonly config: GeodnsConfig;
-  readonly geo: Geo;
-  readonly zones: ReadonlyMap<Name, Zone>;
+  readonly geo: GeoParts;
+  readonly zones: CompiledZones;
   readonly services: ReadonlyMap<string, SteeredService>;
 }
 
@@ -35,12 +39,13 @@ export class NameServer implements Service<GeodnsConfig> {
   readonly #listening: ListenerOptions;
   /** By the address in the config. */
   #listeners = new Map<string, Listener>();
+  readonly #answerer: Answerer;
+  readonly #counters = new Counters();
   #parts: Parts;
-  #snapshot: Snapshot;
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
-    const [geo, zones] = [await createGeo(config.geo), buildZones(config)];
+    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
     const server = new NameServer(config, host, geo, zones);
     try {
       server.#listeners = await listenAll(config.listen, server.#listening);
@@ -52,19 +57,20 @@ export class NameServer implements Service<GeodnsConfig> {
     return server;
   }
 
-  private constructor(config: GeodnsConfig, host: Host, geo: Geo, zones: Parts["zones"]) {
+  private constructor(config: GeodnsConfig, host: Host, geo: GeoParts, zones: Parts["zones"]) {
     this.#host = host;
-    const answerOne = (message: Buffer, client: AddressBytes, transport: Transport) =>
-      this.#answer(message, client, transport);
+    const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
+      this.#answer(message, client, transport, out);
     this.#connections = new TcpConnections({
       limits: config.tcp,
       clock: host.clock,
-      answer: (message, client) => answerOne(message, client, "tcp"),
+      answer: (message, client, out) => answerOne(message, client, "tcp", out),
     });
-    const onSendFailed = () => host.metrics.count("watershed_dns_dropped_total", { transport: "udp" });
+    const onSendFailed = () => this.#counters.countDropped("udp");
     this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
     this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
-    this.#snapshot = this.#takeSnapshot();
+    this.#answerer = new Answerer(this.#takeSnapshot());
+    host.metrics.beforeRender(() => this.#tellCounts());
   }
 
   /** The real "address:port" of every listener, in the order of the config. */
@@ -87,7 +93,7 @@ export class NameServer implements Service<GeodnsConfig> {
     return {
       listeners: this.addresses,
       tcpConnections: this.#connections.count,
-      geo: geo.status(),
+      geo: { ...geo.geo.status(), networks: geo.networks, treeNodes: geo.tree.nodes, regionLists: geo.lists.length },
       services: views.map(({ name, ready, ttl, regions }) => ({
         name,
         ready,
@@ -101,7 +107,7 @@ export class NameServer implements Service<GeodnsConfig> {
           addresses: region.addresses.length,
         })),
       })),
-      dnsZones: Object.fromEntries([...zones.values()].map(({ name, recordCount }) => [name, recordCount])),
+      dnsZones: Object.fromEntries([...zones.zones.values()].map(({ name, recordCount }) => [name, recordCount])),
     };
   }
 
@@ -113,7 +119,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const [geo, zones] = [await createGeo(config.geo), buildZones(config)];
+    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
     const added = await listenAll(
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
@@ -147,49 +153,50 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   /** Answers one message, counts it, and records the decision for those who ask for it. */
-  #answer(message: Buffer, client: AddressBytes, transport: Transport): Buffer | undefined {
-    const { log, metrics } = this.#host;
+  #answer(message: Buffer, client: Client, transport: Transport, out: Uint8Array): number {
+    const answerer = this.#answerer;
     try {
-      const answered = answer(message, client, transport, this.#snapshot);
-      if (!answered) {
-        metrics.count("watershed_dns_dropped_total", { transport });
-        return undefined;
-      }
-      this.#count(answered, transport);
-      this.#record(answered, client, transport);
-      return answered.bytes;
+      const length = answerer.answer(message, client, transport, out);
+      if (length === 0) this.#counters.countDropped(transport);
+      else this.#counters.countAnswer(transport, answerer.query, answerer.rcode, ((out[2] ?? 0) & truncatedFlag) !== 0);
+      if (answerer.decision) this.#record(answerer.decision, client, transport, out);
+      return length;
     } catch (error) {
       // Our own mistake, not the client's: it must cost this one query, not the server.
-      log.error({ error: messageOf(error), message: message.toString("hex") }, "answer_failed");
-      metrics.count("watershed_dns_dropped_total", { transport });
-      return undefined;
+      this.#host.log.error({ error: messageOf(error), message: message.toString("hex") }, "answer_failed");
+      this.#counters.countDropped(transport);
+      return 0;
     }
   }
 
-  #count({ query, rcode, decision }: Answer, transport: Transport): void {
-    const { metrics } = this.#host;
-    const type = query.question ? typeLabel(query.question.type) : "none";
-    metrics.count("watershed_dns_queries_total", { transport, type, rcode });
-    if (!decision?.steered) return;
-    const { reason } = decision;
-    const { service, chosen } = decision.steered;
-    const region = reason === "FAIL_OPEN" ? "all" : (chosen[0]?.name ?? "");
-    metrics.count("watershed_dns_steered_total", { geo: service.name, region, reason });
-  }
-
-  #record({ bytes, query, decision }: Answer, client: AddressBytes, transport: Transport): void {
-    const { question, edns } = query;
-    if (!edns?.traceId || !question || !decision) return;
-    const { subnet } = edns;
-    const ecs = subnet?.address ? `${formatAddress(subnet.address)}/${subnet.sourcePrefix}` : undefined;
-    const sentMax = bytes.readUInt16BE(6); // fewer than decided, if the reply was cut
-    this.#host.decisions.record(edns.traceId, {
-      ...describe(question, { client, subnet }, ecs, decision),
+  #record(decision: Decision, { address }: Client, transport: Transport, reply: Uint8Array): void {
+    const { query } = this.#answerer;
+    const traceId = query.isTraced ? query.traceId : undefined;
+    if (traceId === undefined) return;
+    const { name, type, subnet } = query;
+    const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;
+    const sentMax = ((reply[6] ?? 0) << 8) | (reply[7] ?? 0); // fewer than decided, if the reply was cut
+    this.#host.decisions.record(traceId, {
+      ...describe({ name, type }, { client: address, subnet: subnet && { address: subnet } }, ecs, decision),
       server: this.#host.node,
       transport,
       at: new Date().toISOString(),
       sent: decision.answers.flatMap(({ set }) => set.texts).slice(0, sentMax),
     });
+  }
+
+  /** Counters of the hot path, told when somebody reads them or the snapshot that holds them goes. */
+  #tellCounts(): void {
+    const { metrics } = this.#host;
+    this.#counters.tell(metrics);
+    for (const [geo, { choices }] of this.#answerer.snapshot.services)
+      for (const choice of choices) {
+        const { reason, chosen, answered } = choice;
+        if (answered === 0) continue;
+        choice.answered = 0;
+        const region = reason === "FAIL_OPEN" ? "all" : (chosen[0]?.name ?? "");
+        metrics.count("watershed_dns_steered_total", { geo, region, reason }, answered);
+      }
   }
 
   #createServices(config: GeodnsConfig, names: readonly string[]): Map<string, SteeredService> {
@@ -198,9 +205,7 @@ export class NameServer implements Service<GeodnsConfig> {
       const service = config.services[name];
       if (!service) continue;
       const { localAddress } = config;
-      const onChange = () => {
-        this.#snapshot = this.#takeSnapshot();
-      };
+      const onChange = () => this.#renewSnapshot();
       services.set(name, new SteeredService({ name, config: service, host: this.#host, localAddress, onChange }));
     }
     return services;
@@ -217,7 +222,7 @@ export class NameServer implements Service<GeodnsConfig> {
       if (!fresh.has(name)) service.update(serviceConfig);
     }
     this.#parts = { ...parts, services };
-    this.#snapshot = this.#takeSnapshot();
+    this.#renewSnapshot();
     this.#connections.setLimits(config.tcp);
     const former = this.#listeners;
     this.#listeners = new Map();
@@ -233,15 +238,24 @@ export class NameServer implements Service<GeodnsConfig> {
     await Promise.all(listeners.map((listener) => listener.close()));
   }
 
-  #takeSnapshot(): Snapshot {
+  #renewSnapshot(): void {
+    this.#tellCounts();
+    this.#answerer.snapshot = this.#takeSnapshot(this.#answerer.snapshot);
+  }
+
+  /** @param former its answers are taken over where nothing has changed */
+  #takeSnapshot(former?: Snapshot): Snapshot {
     const { config, geo, zones, services } = this.#parts;
-    return {
-      zones,
-      geo,
+    const { random } = this.#host;
+    return buildSnapshot({
       rules: config,
-      services: new Map([...services].map(([name, service]) => [name, service.view()])),
+      geo,
+      zones,
+      services: [...services.values()].map((service) => service.view()),
       identity: buildIdentity(config.identity),
-    };
+      random,
+      former,
+    });
   }
 }
 
@@ -254,7 +268,7 @@ function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
   return fresh.map(([name]) => name);
 }
 
-function buildZones(config: GeodnsConfig): Map<Name, Zone> {
+function buildZones(config: GeodnsConfig): CompiledZones {
   const zones = Object.entries(config.dnsZones).map(([name, zoneConfig]) => buildZone(name, zoneConfig));
-  return new Map(zones.map((zone) => [zone.apex, zone]));
+  return compileZones(new Map<Name, Zone>(zones.map((zone) => [zone.apex, zone])));
 }

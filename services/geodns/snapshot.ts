@@ -1,15 +1,23 @@
-import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { GeoServiceConfig, GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { EndpointStatus } from "#shared/endpoint/status.ts";
+import type { Random } from "#shared/core/random.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { RegionHealth } from "./steer/failover.ts";
-import type { Order, Weighted } from "./steer/order.ts";
+import type { Weighted } from "./steer/order.ts";
+import { compileSteered } from "./compiled/steered.ts";
+import type { SteeredBodies } from "./compiled/steered.ts";
+import type { CompiledZones } from "./compiled/zones.ts";
+import type { GeoParts } from "./geo-tree/source.ts";
+import type { PrefixTree } from "./geo-tree/tree.ts";
+import { ServiceAnswers } from "./steer/service-answers.ts";
 import type { SteeringRules } from "./steer/regions.ts";
 import { classes, types } from "./wire/codes.ts";
 import { encodeTxt } from "./wire/encode.ts";
 import { parseName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
-import type { RecordSet } from "./wire/reply.ts";
+import type { RecordSet } from "./wire/body.ts";
 import type { Zones } from "./zone/resolve.ts";
 
 /** One address of a region, as it stood when the snapshot was taken. */
@@ -38,17 +46,56 @@ export interface ServiceView {
   readonly ready: boolean;
   /** In the order of the config. */
   readonly regions: ReadonlyMap<string, RegionView>;
-  /** Turns with every answer: the only thing in a snapshot that moves. */
-  readonly order: Order;
+  /** Order of the addresses of one region. */
+  readonly balance: GeoServiceConfig["balance"];
 }
 
-/** All that answers one query. A reload or a change of health swaps it whole. */
+/** All that answers one query. A reload or a change of health swaps it whole; only whose turn it is, and what is counted,
+ * moves in it. */
 export interface Snapshot {
   readonly zones: Zones;
   readonly geo: Geo;
   readonly rules: SteeringRules;
-  readonly services: ReadonlyMap<string, ServiceView>;
+  readonly services: ReadonlyMap<string, ServiceAnswers>;
   readonly identity: Identity;
+  /** The same, encoded. */
+  readonly compiled: Compiled;
+}
+
+export interface Compiled {
+  readonly zones: CompiledZones;
+  /** Which region list each client has. */
+  readonly tree: PrefixTree;
+  /** In the order of `zones.steered`. */
+  readonly steered: readonly SteeredBodies[];
+}
+
+export interface SnapshotParts {
+  readonly rules: SteeringRules;
+  readonly geo: Pick<GeoParts, "geo" | "tree" | "lists">;
+  readonly zones: CompiledZones;
+  readonly services: readonly ServiceView[];
+  readonly identity: Identity;
+  readonly random: Random;
+  /** What it has of services that have not changed is taken over. */
+  readonly former: Snapshot | undefined;
+}
+
+/** Everything that answers depend on, with every answer encoded. */
+export function buildSnapshot({ rules, geo, zones, services, identity, random, former }: SnapshotParts): Snapshot {
+  const { tree, lists } = geo;
+  const isSameGeo = former?.compiled.tree === tree;
+  const answers = services.map((view): [string, ServiceAnswers] => {
+    const before = isSameGeo ? former.services.get(view.name) : undefined;
+    return [
+      view.name,
+      before && isDeepStrictEqual(before.view, view) ? before : new ServiceAnswers(view, lists, random),
+    ];
+  });
+  const byName = new Map(answers);
+  const steeredBefore = former?.compiled.zones === zones ? former.compiled.steered : [];
+  const steered = compileSteered(zones.steered, byName, steeredBefore);
+  return { zones: zones.zones, geo: geo.geo, rules, services: byName, identity, compiled: { zones, tree, steered } };
 }
 
 /** What the server says of itself. */

@@ -8,13 +8,11 @@ import { Pool } from "#shared/endpoint/pool.ts";
 import type { AdminPool, AdminState, PoolStatus } from "#shared/endpoint/status.ts";
 import type { Host } from "#shared/server/service.ts";
 import type { AddressView, RegionView, ServiceView } from "./snapshot.ts";
-import { createOrder } from "./steer/order.ts";
-import type { Order } from "./steer/order.ts";
+import { orderNames } from "./steer/order.ts";
 import { types } from "./wire/codes.ts";
 import { encodeAddress } from "./wire/encode.ts";
 
 const firstRoundMsMax = 5_000; // a check that hangs must not keep the name server silent for longer
-const orderNames = ["round-robin", "weighted", "random"] as const;
 type OrderName = (typeof orderNames)[number];
 
 export interface SteeredServiceOptions {
@@ -37,7 +35,6 @@ export class SteeredService implements AdminPool {
   readonly #onChange: () => void;
   #config: GeoServiceConfig;
   #balance: OrderName;
-  #order: Order;
   #isReady = false;
   #endStart: () => void = () => {};
   #regionHealth: ReadonlyMap<string, boolean> = new Map();
@@ -48,7 +45,6 @@ export class SteeredService implements AdminPool {
     this.#config = config;
     this.#onChange = onChange;
     this.#balance = config.balance;
-    this.#order = createOrder(config.balance, host.random);
     const { clock, random, events, metrics, log } = host;
     this.#pool = new Pool({ name, config: poolConfigOf(config), clock, random, events, metrics, log, localAddress });
     this.#pool.onChange(() => this.#changed());
@@ -91,7 +87,7 @@ export class SteeredService implements AdminPool {
   inherit(former: SteeredService | undefined): void {
     if (!former) return;
     if (!this.#isReady) this.#regionHealth = former.#regionHealth;
-    if (former.#config.balance === this.#config.balance) this.#setOrder(former.#balance);
+    if (former.#config.balance === this.#config.balance) this.#balance = former.#balance;
     const states = new Map(former.#pool.endpoints.map(({ host, admin }) => [host, admin]));
     for (const { id, host } of this.#pool.endpoints) this.#pool.setEndpointState(id, states.get(host) ?? "enabled");
     this.#changed();
@@ -99,7 +95,7 @@ export class SteeredService implements AdminPool {
 
   /** A reload that `canTake` allows. Addresses that stay keep their health and admin state. */
   update(config: GeoServiceConfig): void {
-    if (config.balance !== this.#config.balance) this.#setOrder(config.balance);
+    if (config.balance !== this.#config.balance) this.#balance = config.balance;
     this.#config = config;
     this.#pool.update(poolConfigOf(config));
   }
@@ -107,7 +103,7 @@ export class SteeredService implements AdminPool {
   view(): ServiceView {
     const { ttl, answers } = this.#config;
     const regions = new Map(Object.keys(this.#config.regions).map((region) => [region, this.#regionView(region)]));
-    return { name: this.name, ttl, answers, ready: this.#isReady, regions, order: this.#order };
+    return { name: this.name, ttl, answers, ready: this.#isReady, regions, balance: this.#balance };
   }
 
   status(): PoolStatus {
@@ -125,13 +121,8 @@ export class SteeredService implements AdminPool {
   setBalance(balance: BalanceName): void {
     const order = orderNames.find((name) => name === balance);
     if (!order) throw new UsageError(`a DNS answer can be ordered by ${orderNames.join(", ")}, not by ${balance}`);
-    this.#setOrder(order);
+    this.#balance = order;
     this.#changed();
-  }
-
-  #setOrder(balance: OrderName): void {
-    this.#balance = balance;
-    this.#order = createOrder(balance, this.#host.random);
   }
 
   #becomeReady(): void {

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { Reader } from "maxmind";
 import type { Response } from "maxmind";
@@ -61,6 +61,17 @@ export async function openDatabase(name: string): Promise<GeoDatabase> {
     walk: (what, visit) => walkIn(reader, file, what, visit),
     status,
   };
+}
+
+/** Changes when the file does. @throws {UsageError} naming the file, if there is none */
+export async function databaseVersion(name: string): Promise<string> {
+  const path = name === "builtin" ? builtinPath() : name;
+  try {
+    const { mtimeMs, size, ino } = await stat(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  } catch (error) {
+    throw new UsageError(`geo.database: cannot use ${path}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function builtinPath(): string {

@@ -91,6 +91,7 @@ describe("records of the usual schemas", () => {
 describe("overrides", () => {
   const database: GeoDatabase = {
     find: (client) => ({ place: client[0] === 10 ? placeOf({ country: "FR" }) : undefined, prefix: 8 }),
+    walk: () => {},
     status: { name: "fake", type: "fake", builtAt: "", ipVersion: 6, nodes: 1 },
   };
   const geo = geoOf(database, {

@@ -1,9 +1,9 @@
-import type { Metadata } from "maxmind";
+import type { Reader, Response } from "maxmind";
 
 /** The search tree of an MMDB file, as far as a walk needs it. */
 export interface SearchTree {
   readonly file: Uint8Array;
-  readonly metadata: Pick<Metadata, "nodeCount" | "recordSize" | "ipVersion">;
+  readonly metadata: Pick<Reader<Response>["metadata"], "nodeCount" | "recordSize" | "ipVersion">;
 }
 
 /** Called for every network, in order. The bytes are written over after the call.
@@ -50,12 +50,9 @@ function recordReader(file: Uint8Array, recordBits: number): (node: number, side
   const at = (offset: number) => file[offset] ?? 0;
   const read24 = (offset: number) => (at(offset) << 16) | (at(offset + 1) << 8) | at(offset + 2);
   if (recordBits === 24) return (node, side) => read24(node * 6 + side * 3);
-  if (recordBits === 32)
-    return (node, side) => at(node * 8 + side * 4) * 0x100_0000 + read24(node * 8 + side * 4 + 1);
+  if (recordBits === 32) return (node, side) => at(node * 8 + side * 4) * 0x100_0000 + read24(node * 8 + side * 4 + 1);
   return (node, side) => {
     const middle = at(node * 7 + 3); // its upper half belongs to the left record, its lower half to the right one
-    return side === 0
-      ? ((middle & 0xf0) << 20) | read24(node * 7)
-      : ((middle & 0x0f) << 24) | read24(node * 7 + 4);
+    return side === 0 ? ((middle & 0xf0) << 20) | read24(node * 7) : ((middle & 0x0f) << 24) | read24(node * 7 + 4);
   };
 }

@@ -19,7 +19,7 @@ describe("listening on UDP", () => {
     async (at) => {
       await using listener = await listenUdp({
         address: at,
-        onDatagram: (datagram, from, self) => self.send(Buffer.from(`${String(datagram)} back`), from),
+        onDatagram: (datagram, from, self) => self.send(Buffer.from(`${String(datagram)} back, cut`), 10, from),
       });
       const { host, port } = parseSocketAddress(listener.address)!;
       using asking = await client(host);
@@ -49,17 +49,17 @@ describe("listening on UDP", () => {
     let failed = Promise.withResolvers<void>();
     const listener = await listenUdp({ address: "127.0.0.1:0", ...ignore, onSendFailed: () => failed.resolve() });
     const datagram = Buffer.of(1);
-    listener.send(datagram, { address: "127.0.0.1", port: 0 });
+    listener.send(datagram, 1, { address: "127.0.0.1", port: 0 });
     await failed.promise;
     failed = Promise.withResolvers();
-    listener.send(Buffer.alloc(70_000), { address: "127.0.0.1", port: 9 }); // over what a datagram can hold
+    listener.send(Buffer.alloc(70_000), 70_000, { address: "127.0.0.1", port: 9 }); // over what a datagram can hold
     await failed.promise;
     using asking = await client("127.0.0.1");
-    listener.send(datagram, asking.socket.address());
+    listener.send(datagram, 1, asking.socket.address());
     expect((await once(asking.socket, "message"))[0]).toEqual(datagram);
     await listener.close();
     failed = Promise.withResolvers();
-    listener.send(datagram, asking.socket.address());
+    listener.send(datagram, 1, asking.socket.address());
     await failed.promise;
   });
 });

@@ -13,8 +13,9 @@ export interface UdpPeer {
 export interface UdpListener extends AsyncDisposable {
   /** The real "address:port", also where port 0 was asked for. */
   readonly address: string;
-  /** Sends from that address. Never throws: what cannot be sent goes to `onSendFailed`. */
-  send(datagram: Uint8Array, to: UdpPeer): void;
+  /** Sends the first `length` bytes from that address. Never throws: what cannot be sent goes to `onSendFailed`.
+   * @returns whether the bytes may be written over; not while the kernel's buffer is full and they have to wait */
+  send(datagram: Uint8Array, length: number, to: UdpPeer): boolean;
   /** Once or more often. */
   close(): Promise<void>;
 }
@@ -22,32 +23,38 @@ export interface UdpListener extends AsyncDisposable {
 export interface UdpOptions {
   /** "address:port". Answers leave from this address, so name each address rather than 0.0.0.0. */
   readonly address: string;
+  /** Other processes listen on the same address; the kernel spreads the datagrams by their source. */
+  readonly reusePort?: boolean;
   /** Must not throw. */
   onDatagram(datagram: Buffer, from: UdpPeer, listener: UdpListener): void;
   /** A datagram could not be sent: nobody can be reached there, or the kernel's buffer is full. */
   onSendFailed?(): void;
 }
 
-const receiveBufferBytes = 1_048_576; // a burst of some thousand datagrams while the loop is busy; the kernel may cut it
+// A burst of some thousand datagrams while the loop is busy, and their answers; the kernel may cut it.
+const bufferBytes = 4_194_304;
 
 /** Listens on UDP, one socket an address.
  * @throws {UsageError} naming address and port, if it is taken or not ours */
 export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const target = parseSocketAddress(options.address);
   assert(target, `${options.address} was validated with the config`);
-  const socket = await bind(target.host, target.port, options.address);
+  const socket = await bind(target, options);
   const sendFailed = () => options.onSendFailed?.();
+  const onSent = (error: Error | null) => {
+    if (error) sendFailed();
+  };
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= new Promise<void>((resolve) => void socket.close(() => resolve())));
   const listener: UdpListener = {
     address: formatSocketAddress(target.host, socket.address().port),
-    send: (datagram, to) => {
+    send: (datagram, length, to) => {
       try {
-        socket.send(datagram, to.port, to.address, (error) => {
-          if (error) sendFailed();
-        });
+        socket.send(datagram, 0, length, to.port, to.address, onSent);
+        return socket.getSendQueueCount() === 0;
       } catch {
         sendFailed(); // closed in the meantime, or to port 0
+        return true;
       }
     },
     close,
@@ -58,12 +65,17 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   return listener;
 }
 
-async function bind(host: string, port: number, address: string): Promise<dgram.Socket> {
+async function bind(
+  { host, port }: { readonly host: string; readonly port: number },
+  { address, reusePort = false }: UdpOptions,
+): Promise<dgram.Socket> {
   const family = host.includes(":") ? 6 : 4;
   const socket = dgram.createSocket({
     type: family === 6 ? "udp6" : "udp4",
     ipv6Only: family === 6,
-    recvBufferSize: receiveBufferBytes,
+    recvBufferSize: bufferBytes,
+    sendBufferSize: bufferBytes,
+    reusePort,
     // Answered at once: addresses need no lookup, and the default would put a turn of the loop before every datagram.
     lookup: (name, _options, callback) => callback(null, name, family),
   });

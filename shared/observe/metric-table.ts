@@ -25,6 +25,8 @@ export const metricTable = {
     labels: ["transport", "type", "rcode"],
   },
   watershed_dns_dropped_total: { type: "counter", help: "DNS messages that got no reply", labels: ["transport"] },
+  watershed_dns_truncated_total: { type: "counter", help: "DNS replies that were cut (TC)", labels: [] },
+  watershed_dns_subnet_queries_total: { type: "counter", help: "DNS queries that told a client subnet", labels: [] },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
   watershed_http_requests_total: { type: "counter", help: "Answered requests", labels: ["route", "pool", "status"] },
   watershed_http_replies_total: {

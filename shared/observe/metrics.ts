@@ -10,6 +10,8 @@ export interface Metrics {
   set<Name extends MetricName>(name: Name, labels: LabelsOf<Name>, value: number): void;
   /** Adds one value to a histogram. */
   observe<Name extends MetricName>(name: Name, labels: LabelsOf<Name>, value: number): void;
+  /** Called before every rendering: for what is counted elsewhere, where counting must cost next to nothing. */
+  beforeRender(update: () => void): void;
   /** Text exposition format of Prometheus. */
   render(): Promise<string>;
 }
@@ -21,6 +23,7 @@ export function createMetrics(names: { readonly service: string; readonly node: 
   registry.setDefaultLabels({ service: names.service, node: names.node });
   collectDefaultMetrics({ register: registry });
   const instruments = new Map<MetricName, Instrument>();
+  const updates: (() => void)[] = [];
 
   const instrument = (name: MetricName): Instrument => {
     let found = instruments.get(name);
@@ -35,7 +38,11 @@ export function createMetrics(names: { readonly service: string; readonly node: 
     count: (name, labels, by = 1) => (instrument(name) as Counter).inc(labels, by),
     set: (name, labels, value) => (instrument(name) as Gauge).set(labels, value),
     observe: (name, labels, value) => (instrument(name) as Histogram).observe(labels, value),
-    render: () => registry.metrics(),
+    beforeRender: (update) => void updates.push(update),
+    render: () => {
+      for (const update of updates) update();
+      return registry.metrics();
+    },
   };
 }
 

@@ -1,9 +1,13 @@
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import { seededRandom } from "#shared/core/random.ts";
+import type { GeoDatabase } from "#shared/geo/database.ts";
 import { geoOf } from "#shared/geo/geo.ts";
-import { buildIdentity } from "#geodns/snapshot.ts";
+import { compileZones } from "#geodns/compiled/zones.ts";
+import { compileGeo } from "#geodns/geo-tree/compile.ts";
+import { PrefixTree } from "#geodns/geo-tree/tree.ts";
+import { buildIdentity, buildSnapshot } from "#geodns/snapshot.ts";
 import type { AddressView, RegionView, Snapshot } from "#geodns/snapshot.ts";
-import { createOrder } from "#geodns/steer/order.ts";
+import { steer } from "#geodns/steer/regions.ts";
 import { types } from "#geodns/wire/codes.ts";
 import { encodeAddress } from "#geodns/wire/encode.ts";
 import { buildZone } from "#geodns/zone/zone.ts";
@@ -31,13 +35,22 @@ const config = geodnsSchema.parse({
         www: { geo: "web" },
         api: { CNAME: "www" },
         big: { TXT: ["x".repeat(3_000)] },
+        "*.wild": { A: ["192.0.2.99"], TXT: ["wild"] },
+        "*.alias": { CNAME: "ns1" },
+        "*.to.geo": { CNAME: "www" },
+        "deep.here": { A: ["192.0.2.98"] },
       },
     },
   },
 });
 const zone = buildZone("stream.test", config.dnsZones["stream.test"]!);
-const database = {
+const zones = compileZones(new Map([[zone.apex, zone]]));
+const database: GeoDatabase = {
   find: () => ({ place: undefined, prefix: 8 }),
+  walk: ({ addressBytes }, visit) => {
+    for (let first = 0; first < 256; first++)
+      visit(Uint8Array.of(first, ...Array<number>(addressBytes - 1).fill(0)), 8, undefined);
+  },
   status: { name: "none", type: "", builtAt: "", ipVersion: 6, nodes: 1 },
 };
 
@@ -61,25 +74,18 @@ export const allUp = [
   region("us-east", { "198.51.100.1": "up", "198.51.100.2": "up" }),
 ];
 
+const geo = geoOf(database, config.geo.networks);
+const { lists, ...tree } = compileGeo(geo, (place) => steer(place, config).regions);
+
 /** A snapshot of these regions. */
 export function snapshotOf(regions: readonly [string, RegionView][] = allUp, ready = true): Snapshot {
-  return {
-    zones: new Map([[zone.apex, zone]]),
-    geo: geoOf(database, config.geo.networks),
+  return buildSnapshot({
     rules: config,
-    services: new Map([
-      [
-        "web",
-        {
-          name: "web",
-          ttl: 10,
-          answers: 2,
-          ready,
-          regions: new Map(regions),
-          order: createOrder("round-robin", seededRandom(1)),
-        },
-      ],
-    ]),
+    geo: { geo, tree: new PrefixTree(tree), lists },
+    zones,
+    services: [{ name: "web", ttl: 10, answers: 2, ready, regions: new Map(regions), balance: "round-robin" }],
     identity: buildIdentity(config.identity),
-  };
+    random: seededRandom(1),
+    former: undefined,
+  });
 }

@@ -13,9 +13,11 @@ import { FakeClock } from "./fake-clock.ts";
 /** Metrics that a test can read. */
 export class FakeMetrics implements Metrics {
   readonly #values = new Map<string, number>();
+  readonly #updates: (() => void)[] = [];
 
   count(name: string, labels: object, by = 1): void {
-    this.#values.set(keyOf(name, labels), this.value(name, labels) + by);
+    const key = keyOf(name, labels);
+    this.#values.set(key, (this.#values.get(key) ?? 0) + by);
   }
 
   set(name: string, labels: object, value: number): void {
@@ -24,7 +26,12 @@ export class FakeMetrics implements Metrics {
 
   observe(): void {}
 
+  beforeRender(update: () => void): void {
+    this.#updates.push(update);
+  }
+
   value(name: string, labels: object): number {
+    for (const update of this.#updates) update();
     return this.#values.get(keyOf(name, labels)) ?? 0;
   }
 

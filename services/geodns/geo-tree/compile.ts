@@ -15,7 +15,10 @@ export interface CompiledGeo extends TreeParts {
 }
 
 /** Regions of a client of this place, the best first. Called once for each network. */
-export type SteerPlace = (place: Place, network: { readonly bytes: AddressBytes; readonly prefix: number }) => readonly string[];
+export type SteerPlace = (
+  place: Place,
+  network: { readonly bytes: AddressBytes; readonly prefix: number },
+) => readonly string[];
 
 /** Walks the networks of both families, some hundred thousand a second. */
 export function compileGeo(geo: Pick<Geo, "walk">, steerPlace: SteerPlace): CompiledGeo {
@@ -45,7 +48,9 @@ const embeddingPrefixes = new Set(embeddings.map(({ prefix }) => 8 * prefix.leng
 
 function isEmbedding(address: Uint8Array, prefix: number): boolean {
   if (!embeddingPrefixes.has(prefix)) return false;
-  return embeddings.some((one) => 8 * one.prefix.length === prefix && one.prefix.every((byte, i) => address[i] === byte));
+  return embeddings.some(
+    (one) => 8 * one.prefix.length === prefix && one.prefix.every((byte, i) => address[i] === byte),
+  );
 }
 
 /** Numbers lists of regions as they come. */

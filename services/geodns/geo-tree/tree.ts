@@ -52,6 +52,11 @@ export class PrefixTree {
     return this.#slots.length / 2;
   }
 
+  /** @param address 4 or 16 bytes */
+  find(address: Uint8Array): Found {
+    return address.length === 4 ? this.findIpv4(address, 0) : this.findIpv6(address, 0);
+  }
+
   /** @param offset where the four bytes of the address begin */
   findIpv4(bytes: Uint8Array, offset: number): Found {
     return this.#findIpv4(bytes, offset, 0);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { seededRandom } from "#shared/core/random.ts";
 import { nowhere, placeOf } from "#shared/geo/place.ts";
 import { chooseRegion } from "./failover.ts";
-import { createOrder } from "./order.ts";
+import { ordersOf } from "./order.ts";
 import { distanceKm, steer } from "./regions.ts";
 import type { SteeringRules } from "./regions.ts";
 
@@ -101,53 +101,41 @@ describe("the order of addresses", () => {
     { address: "b", weight: 1 },
     { address: "c", weight: 1 },
   ];
-  const take = (order: ReturnType<typeof createOrder>, count: number, times: number) =>
-    Array.from({ length: times }, () =>
-      order
-        .take("r", addresses, count)
-        .map(({ address }) => address)
-        .join(""),
-    );
+  const orders = (balance: Parameters<typeof ordersOf>[0], count: number, of = addresses) =>
+    ordersOf(balance, of, count, seededRandom(7)).map((order) => order.map(({ address }) => address).join(""));
 
   it("round-robin: each is first in turn", () => {
-    expect(take(createOrder("round-robin", seededRandom(1)), 2, 4)).toEqual(["ab", "bc", "ca", "ab"]);
-  });
-
-  it("round-robin: another region or type has a turn of its own", () => {
-    const order = createOrder("round-robin", seededRandom(1));
-    order.take("r", addresses, 1);
-    expect(order.take("s", addresses, 1)[0]?.address).toBe("a");
-  });
-
-  it("round-robin: goes on when some are gone", () => {
-    const order = createOrder("round-robin", seededRandom(1));
-    take(order, 1, 2);
-    expect(order.take("r", addresses.slice(0, 1), 2).map(({ address }) => address)).toEqual(["a"]);
-    expect(order.take("r", [], 2)).toEqual([]);
+    expect(orders("round-robin", 2)).toEqual(["ab", "bc", "ca"]);
   });
 
   it("weighted: first places by weight, evenly spread", () => {
-    const firsts = take(createOrder("weighted", seededRandom(1)), 1, 14).join("");
-    expect(firsts.slice(0, 7)).toBe(firsts.slice(7));
-    expect(["a", "b", "c"].map((letter) => firsts.split(letter).length - 1)).toEqual([10, 2, 2]);
-    expect(firsts).not.toContain("aaaaa");
+    const firsts = orders("weighted", 1).join("");
+    expect(["a", "b", "c"].map((letter) => firsts.split(letter).length - 1)).toEqual([5, 1, 1]);
+    expect(firsts + firsts).not.toContain("aaaaa");
   });
 
-  it("random: all come first about as often, none twice in one answer", () => {
-    const taken = take(createOrder("random", seededRandom(7)), 3, 3_000);
-    for (const letter of "abc") {
-      const first = taken.filter((text) => text.startsWith(letter)).length;
-      expect(Math.abs(first - 1_000)).toBeLessThan(100);
-    }
+  it("weighted: no more orders than are kept, shares within two percent", () => {
+    const firsts = orders("weighted", 1, [
+      { address: "a", weight: 701 },
+      { address: "b", weight: 299 },
+    ]);
+    expect(firsts.length).toBeLessThanOrEqual(64);
+    expect(firsts.filter((first) => first === "a").length / firsts.length).toBeCloseTo(0.7, 1);
+  });
+
+  it("random: all come first as often, in another order each time, none twice in one answer", () => {
+    const taken = orders("random", 3);
+    for (const letter of "abc")
+      expect(taken.filter((text) => text.startsWith(letter))).toHaveLength(taken.length / addresses.length);
     expect(taken.every((text) => new Set(text).size === 3)).toBe(true);
+    expect(new Set(taken).size).toBe(6);
+    expect(taken.slice(0, 3)).not.toEqual(taken.slice(3, 6));
   });
 
-  it.each(["round-robin", "weighted"] as const)("%s: a look does not move it", (balance) => {
-    const order = createOrder(balance, seededRandom(1));
-    const seen = order.take("r", addresses, 3, true);
-    expect(order.take("r", addresses, 3, true)).toEqual(seen);
-    expect(order.take("r", addresses, 3)).toEqual(seen);
-    const later = Array.from({ length: 3 }, () => order.take("r", addresses, 3));
-    expect(later.some(([first]) => first !== seen[0])).toBe(true);
-  });
+  it.each(["round-robin", "weighted", "random"] as const)(
+    "%s: without addresses there is one empty order",
+    (balance) => {
+      expect(orders(balance, 2, [])).toEqual([""]);
+    },
+  );
 });

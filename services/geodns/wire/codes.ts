@@ -5,7 +5,9 @@ export const types = {
   NS: 2,
   CNAME: 5,
   SOA: 6,
+  PTR: 12,
   HINFO: 13,
+  MX: 15,
   TXT: 16,
   AAAA: 28,
   OPT: 41,
@@ -15,7 +17,7 @@ export const types = {
 } as const;
 
 /** Types that people ask for and that have a name in logs, metrics and explain, beside `types`. */
-const otherTypes = { PTR: 12, MX: 15, SRV: 33, DS: 43, RRSIG: 46, DNSKEY: 48, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
+const otherTypes = { SRV: 33, DS: 43, RRSIG: 46, DNSKEY: 48, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
 
 const typeNames = new Map<number, string>(
   Object.entries({ ...types, ...otherTypes }).map(([name, code]) => [code, name] as const),
@@ -52,6 +54,13 @@ export const rcodes = {
   BADVERS: 16,
 } as const;
 export type Rcode = keyof typeof rcodes;
+
+const rcodeNames = new Map<number, string>(Object.entries(rcodes).map(([name, code]) => [code, name] as const));
+
+/** "NOERROR"; "RCODE23" for one without a name here. */
+export function rcodeName(rcode: number): string {
+  return rcodeNames.get(rcode) ?? `RCODE${rcode}`;
+}
 
 export const optionCodes = {
   NSID: 3, // RFC 5001

@@ -2,59 +2,44 @@
  * "\x03www\x06stream\x04test". The root is "". Equal names are equal strings, whatever bytes their labels hold. */
 export type Name = string;
 
-const nameBytesMax = 255; // RFC 1035 §3.1, with the root label
-const labelBytesMax = 63; // RFC 1035 §3.1
+export const nameBytesMax = 255; // RFC 1035 §3.1, with the root label
+export const labelBytesMax = 63; // RFC 1035 §3.1
 const headerBytes = 12;
-const pointersMax = 127; // as many as a name can have labels; without a bound a chain of bare pointers is walked whole
-
-/** Reads one name, following compression pointers.
- * @param offset 0-based from the start of the message, bytes
- * @returns the name, and the offset after it as it stands here; undefined if it is cut, too long, has a pointer
- *   that does not point backwards, or has too many
- * @see RFC 1035 §4.1.4 */
-export function readName(message: Uint8Array, offset: number): { name: Name; end: number } | undefined {
-  let name = "";
-  let end = -1;
-  let labelsStart = offset;
-  let pointers = 0;
-  for (let at = offset; at < message.length;) {
-    const length = message[at] ?? 0;
-    if (length === 0) return { name, end: end < 0 ? at + 1 : end };
-    if (length >= 0xc0) {
-      const target = ((length & 0x3f) << 8) | (message[at + 1] ?? 0);
-      // Strictly backwards each time, so that following pointers ends.
-      if (at + 2 > message.length || target < headerBytes || target >= labelsStart) return undefined;
-      if (++pointers > pointersMax) return undefined;
-      if (end < 0) end = at + 2;
-      labelsStart = at = target;
-      continue;
-    }
-    if (length > labelBytesMax || at + 1 + length > message.length) return undefined;
-    if (name.length + 1 + length + 1 > nameBytesMax) return undefined;
-    name += String.fromCharCode(length);
-    for (let i = at + 1; i <= at + length; i++) name += String.fromCharCode(lowerByte(message[i] ?? 0));
-    at += 1 + length;
-  }
-  return undefined;
-}
 
 /** Passes over a name that nobody asks for: its pointer is checked, not followed, so that a message costs what it is long.
- * @returns the offset after the name; undefined if it is cut, too long, or its pointer does not point backwards */
-export function skipName(message: Uint8Array, offset: number): number | undefined {
+ * @returns the offset after the name; -1 if it is cut, too long, or its pointer does not point backwards */
+export function skipName(message: Uint8Array, offset: number): number {
   for (let at = offset; at < message.length && at - offset < nameBytesMax;) {
     const length = message[at] ?? 0;
     if (length === 0) return at + 1;
     if (length >= 0xc0) {
       const target = ((length & 0x3f) << 8) | (message[at + 1] ?? 0);
-      return at + 2 <= message.length && target >= headerBytes && target < offset ? at + 2 : undefined;
+      return at + 2 <= message.length && target >= headerBytes && target < offset ? at + 2 : -1;
     }
-    if (length > labelBytesMax) return undefined;
+    if (length > labelBytesMax) return -1;
     at += 1 + length;
   }
-  return undefined;
+  return -1;
 }
 
-function lowerByte(byte: number): number {
+/** Names are hashed from the root down, label by label (FNV-1a): the hash of a name follows from that of its parent. */
+export const hashStart = 0x811c9dc5;
+export const hashStep = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
+
+/** The hash of a whole name, as the reader of queries makes it. */
+export function hashName(name: Name): number {
+  let hash = hashStart;
+  const starts: number[] = [];
+  for (let at = 0; at < name.length; at += 1 + name.charCodeAt(at)) starts.push(at);
+  let end = name.length;
+  for (const start of starts.toReversed()) {
+    for (let i = start; i < end; i++) hash = hashStep(hash, name.charCodeAt(i));
+    end = start;
+  }
+  return hash >>> 0;
+}
+
+export function lowerByte(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
 }
 

@@ -2,7 +2,21 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ecs, nameBytes, optBytes, queryBytes, uint16 } from "#test/support/dns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
-import { readQuery, udpReplyBytesMax } from "./query.ts";
+import { rcodeName } from "./codes.ts";
+import { formatName } from "./name.ts";
+import { Query, udpReplyBytesMax } from "./query.ts";
+
+/** Reads a message with a reader that has read another before, of which nothing may be left. */
+function read(bytes: Uint8Array) {
+  const query = new Query();
+  query.read(queryBytes({ name: "an.earlier.question.test", edns: { flags: 0x8000, options: earlierOptions } }));
+  return { verdict: query.read(bytes), query };
+}
+const earlierOptions = [
+  [3, Buffer.alloc(0)],
+  ecs(2, 56, [0x20, 1, 0xd, 0xb8, 0, 0, 1]),
+  [65_001, Buffer.from("trace-earlier")],
+] as const;
 
 const withOptions = (...options: readonly (readonly [number, Uint8Array])[]) => queryBytes({ edns: { options } });
 /** Counts of the four sections. */
@@ -15,16 +29,50 @@ const withCounts = (bytes: Buffer, ...counts: readonly number[]) => {
 describe("a query without EDNS", () => {
   it("is read in place", () => {
     const bytes = queryBytes({ name: "WWW.stream.Test", type: 28, flags: 0x0100 });
-    expect(readQuery(bytes)).toEqual({
-      state: "query",
-      query: {
-        id: 0x1234,
-        opcode: 0,
-        recursionDesired: true,
-        question: { name: "\x03www\x06stream\x04test", type: 28, class: 1, bytes: bytes.subarray(12) },
-        edns: undefined,
-      },
-    });
+    const { verdict, query } = read(bytes);
+    expect(verdict).toBe("query");
+    expect(query).toMatchObject({ id: 0x1234, opcode: 0, recursionDesired: true, type: 28, class: 1, labels: 3 });
+    expect(query.name).toBe("\x03www\x06stream\x04test");
+    expect(query.question).toEqual(bytes.subarray(12));
+    expect(query).toMatchObject({ hasEdns: false, dnssecOk: false, wantsNsid: false, subnetAt: 0, isTraced: false });
+  });
+});
+
+describe("the name of a question", () => {
+  const named = (...parts: readonly (string | number)[]) =>
+    Buffer.concat([
+      queryBytes().subarray(0, 12),
+      ...parts.map((part) => (typeof part === "number" ? Buffer.of(part) : Buffer.from(part, "latin1"))),
+      Buffer.of(0, 1, 0, 1),
+    ]);
+
+  it.each([
+    { name: "the root", bytes: named(0), text: ".", labels: 0 },
+    { name: "letters are lowered", bytes: named(3, "WwW", 4, "TeSt", 0), text: "www.test.", labels: 2 },
+    { name: "other bytes are kept", bytes: named(3, "\xc0.\x00", 0), text: "\\192\\.\\000.", labels: 1 },
+  ])("$name", ({ bytes, text, labels }) => {
+    const { verdict, query } = read(bytes);
+    expect([verdict, formatName(query.name), query.labels]).toEqual(["query", text, labels]);
+  });
+
+  it.each([
+    { name: "a pointer forwards", bytes: named(0xc0, 14, 0) },
+    { name: "a pointer to itself", bytes: named(0xc0, 12) },
+    { name: "a pointer behind a label", bytes: named(1, "a", 0xc0, 12) },
+    { name: "a label of type 01", bytes: named(0x41, "a".repeat(65), 0) },
+    { name: "a label of type 10", bytes: named(0x80, 0) },
+    { name: "256 bytes", bytes: named(...[63, 63, 63, 62].flatMap((length) => [length, "a".repeat(length)]), 0) },
+    { name: "cut in a label", bytes: named(9, "ww").subarray(0, 15) },
+    { name: "cut before the root", bytes: named(3, "www").subarray(0, 16) },
+  ])("refuses: $name", ({ bytes }) => {
+    expect([read(bytes).verdict, rcodeName(read(bytes).query.rcode)]).toEqual(["refused", "FORMERR"]);
+  });
+
+  it("takes the longest there can be: 255 bytes with the root", () => {
+    const labels = [63, 63, 63, 61].flatMap((length) => [length, "a".repeat(length)]);
+    expect(read(named(...labels, 0)).query.name).toHaveLength(254);
+    const single = Array.from({ length: 127 }, () => [1, "a"]).flat();
+    expect(read(named(...single, 0)).query).toMatchObject({ labels: 127, nameBytes: 254 });
   });
 });
 
@@ -34,7 +82,7 @@ describe("what is no query gets silence", () => {
     { name: "shorter than a header", bytes: queryBytes().subarray(0, 11) },
     { name: "a reply", bytes: queryBytes({ flags: 0x8000 }) },
   ])("$name", ({ bytes }) => {
-    expect(readQuery(bytes)).toEqual({ state: "silence" });
+    expect(read(bytes).verdict).toBe("silence");
   });
 });
 
@@ -94,31 +142,23 @@ describe("refused", () => {
       edns: true,
     },
   ])("$name: $rcode", ({ bytes, rcode, edns }) => {
-    const reading = readQuery(bytes);
-    expect(reading).toMatchObject({ state: "refused", rcode });
-    expect(reading.state === "refused" && reading.query.edns !== undefined).toBe(edns);
+    const { verdict, query } = read(bytes);
+    expect([verdict, rcodeName(query.rcode), query.hasEdns]).toEqual(["refused", rcode, edns]);
   });
 });
 
 describe("the OPT record", () => {
-  const ednsOf = (bytes: Buffer) => {
-    const reading = readQuery(bytes);
-    return reading.state === "query" ? reading.query.edns : undefined;
-  };
-
   it.each([
     { udpBytes: 0, max: 512 },
     { udpBytes: 511, max: 512 },
     { udpBytes: 800, max: 800 },
     { udpBytes: 4_096, max: 1_232 },
   ])("a client that says $udpBytes gets at most $max bytes", ({ udpBytes, max }) => {
-    const reading = readQuery(queryBytes({ edns: { udpBytes } }));
-    expect(reading.state === "query" && udpReplyBytesMax(reading.query, 1_232)).toBe(max);
+    expect(udpReplyBytesMax(read(queryBytes({ edns: { udpBytes } })).query, 1_232)).toBe(max);
   });
 
   it("without it the limit is 512", () => {
-    const reading = readQuery(queryBytes());
-    expect(reading.state === "query" && udpReplyBytesMax(reading.query, 1_232)).toBe(512);
+    expect(udpReplyBytesMax(read(queryBytes()).query, 1_232)).toBe(512);
   });
 
   it("gives DO, NSID and a trace id; unknown options and flags are passed over", () => {
@@ -127,18 +167,13 @@ describe("the OPT record", () => {
       [65_001, Buffer.from("trace-0123456789")],
       [4_242, Buffer.from("whatever")],
     ] as const;
-    expect(ednsOf(queryBytes({ edns: { flags: 0xffff, options } }))).toEqual({
-      version: 0,
-      udpBytes: 1_232,
-      dnssecOk: true,
-      nsid: true,
-      subnet: undefined,
-      traceId: "trace-0123456789",
-    });
+    const { query } = read(queryBytes({ edns: { flags: 0xffff, options } }));
+    expect(query).toMatchObject({ version: 0, udpBytes: 1_232, dnssecOk: true, wantsNsid: true, subnetAt: 0 });
+    expect(query.traceId).toBe("trace-0123456789");
   });
 
   it.each(["short", "x".repeat(65), "with space in it", "<script>"])("%j is no trace id", (id) => {
-    expect(ednsOf(withOptions([65_001, Buffer.from(id)]))?.traceId).toBeUndefined();
+    expect(read(withOptions([65_001, Buffer.from(id)])).query.traceId).toBeUndefined();
   });
 
   it("records of other types beside it are passed over", () => {
@@ -151,7 +186,7 @@ describe("the OPT record", () => {
       Buffer.of(1, 2),
     ]);
     const bytes = withCounts(Buffer.concat([queryBytes({ edns: {} }), tsig]), 1, 0, 0, 2);
-    expect(readQuery(bytes)).toMatchObject({ state: "query", query: { edns: { version: 0 } } });
+    expect(read(bytes)).toMatchObject({ verdict: "query", query: { hasEdns: true, version: 0 } });
   });
 });
 
@@ -165,10 +200,10 @@ describe("the client subnet", () => {
     { name: "IPv6, hidden", option: ecs(2, 0, []), address: undefined },
     { name: "family 0, as dig hides it", option: ecs(0, 0, []), address: undefined },
   ])("$name", ({ option, address }) => {
-    const reading = readQuery(withOptions(option));
-    const subnet = reading.state === "query" ? reading.query.edns?.subnet : undefined;
-    expect(subnet?.option).toEqual(option[1]);
-    expect(subnet?.address && formatAddress(subnet.address)).toBe(address);
+    const bytes = withOptions(option);
+    const { query } = read(bytes);
+    expect(bytes.subarray(query.subnetAt, query.subnetAt + query.subnetLength)).toEqual(option[1]);
+    expect(query.subnet && formatAddress(query.subnet)).toBe(address);
   });
 
   it.each([
@@ -185,11 +220,9 @@ describe("the client subnet", () => {
     { name: "empty", options: [[8, Buffer.alloc(0)] as const] },
     { name: "twice", options: [ecs(1, 24, [81, 2, 69]), ecs(1, 24, [81, 2, 69])] },
   ])("FORMERR with an OPT: $name", ({ options }) => {
-    expect(readQuery(withOptions(...options))).toMatchObject({
-      state: "refused",
-      rcode: "FORMERR",
-      query: { edns: { version: 0, subnet: undefined } },
-    });
+    const { verdict, query } = read(withOptions(...options));
+    expect([verdict, rcodeName(query.rcode), query.hasEdns]).toEqual(["refused", "FORMERR", true]);
+    expect([query.subnetAt, query.subnet]).toEqual([0, undefined]);
   });
 });
 
@@ -211,7 +244,7 @@ describe("any bytes", () => {
   it("are read, refused or passed over in silence, but never throw", () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 600 }), mutated), (bytes) => {
-        expect(["silence", "refused", "query"]).toContain(readQuery(bytes).state);
+        expect(["silence", "refused", "query"]).toContain(read(bytes).verdict);
       }),
       { numRuns: 2_000 },
     );

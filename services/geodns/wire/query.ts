@@ -1,188 +1,252 @@
-import { optionCodes, types } from "./codes.ts";
-import type { Rcode } from "./codes.ts";
+import type { AddressBytes } from "#shared/core/cidr.ts";
+import { optionCodes, rcodes, types } from "./codes.ts";
 import { readSubnet } from "./ecs.ts";
-import type { Subnet } from "./ecs.ts";
-import { readName, skipName } from "./name.ts";
+import { hashStart, hashStep, labelBytesMax, lowerByte, nameBytesMax, skipName } from "./name.ts";
 import type { Name } from "./name.ts";
 
-const headerBytes = 12; // RFC 1035 §4.1.1
+export const headerBytes = 12; // RFC 1035 §4.1.1
 const udpBytesWithoutEdns = 512; // RFC 1035 §4.2.1
+const labelsMax = 128; // a name of 255 bytes has 127 labels at most
+const noMessage = new Uint8Array(0);
+const dnssecOkFlag = 0x8000;
+const traceIdForm = /^[0-9A-Za-z-]{8,64}$/;
 
-export interface Question {
-  readonly name: Name;
-  readonly type: number;
-  readonly class: number;
-  /** As it was sent: the answer repeats it byte by byte. */
-  readonly bytes: Uint8Array;
-}
+/** What is to be done with a message. */
+export type Verdict = "silence" | "refused" | "query";
 
-/** What the OPT record of a query says. @see RFC 6891 §6.1 */
-export interface Edns {
-  readonly version: number;
+/** One query, read in place: the message stays where it is, and this object is used again for the next one. What points
+ * into the message holds until then. @see RFC 1035 §4.1, RFC 6891 §6 and §7, RFC 8906 */
+export class Query {
+  message: Uint8Array = noMessage;
+  /** Of a query that is refused. */
+  rcode: number = rcodes.NOERROR;
+  id = 0;
+  opcode = 0;
+  recursionDesired = false;
+
+  /** Exactly one question could be read. */
+  hasQuestion = false;
+  /** Offset after the question. */
+  questionEnd = headerBytes;
+  type = 0;
+  class = 0;
+  /** The name with its letters lowered, in wire form without the root label. */
+  readonly lowered = new Uint8Array(nameBytesMax);
+  nameBytes = 0;
+  labels = 0;
+  /** Where each label begins in `lowered`. */
+  readonly labelStarts = new Uint8Array(labelsMax);
+  /** For each label: the hash of the name that begins with it. */
+  readonly hashes = new Uint32Array(labelsMax);
+
+  hasEdns = false;
+  version = 0;
   /** Largest UDP message that the client takes; never below 512. */
-  readonly udpBytes: number;
-  readonly dnssecOk: boolean;
-  readonly nsid: boolean;
-  readonly subnet: Subnet | undefined;
-  /** Asks for the decision to be recorded under this id. */
-  readonly traceId: string | undefined;
+  udpBytes = udpBytesWithoutEdns;
+  dnssecOk = false;
+  wantsNsid = false;
+  /** Where the value of the client subnet begins; 0: there is none. */
+  subnetAt = 0;
+  subnetLength = 0;
+  sourcePrefix = 0;
+  /** Bytes of the subnet's address: 4, 16, or 0 where the client hides it. */
+  subnetBytes: 0 | 4 | 16 = 0;
+  /** The subnet's address, filled up with zeros. */
+  readonly subnetAddress = new Uint8Array(16);
+  #traceAt = 0;
+  #traceLength = 0;
+
+  /** Reads a message, strictly. Never throws, whatever the bytes. */
+  read(message: Uint8Array): Verdict {
+    this.message = message;
+    this.rcode = rcodes.NOERROR;
+    this.hasQuestion = false;
+    this.questionEnd = headerBytes;
+    this.#forgetEdns();
+    const flags = message[2] ?? 0;
+    if (message.length < headerBytes || (flags & 0x80) !== 0) return "silence"; // a reply: answering could start a loop
+    this.id = read16(message, 0);
+    this.opcode = (flags >> 3) & 0x0f;
+    this.recursionDesired = (flags & 0x01) !== 0;
+    // What follows the header of another opcode has a form of its own: nothing of it is read.
+    if (this.opcode !== 0) return this.#refuse(rcodes.NOTIMP);
+    const count = read16(message, 4);
+    const end = count === 1 ? this.#readQuestion(message) : passQuestions(message, count);
+    if (end < 0) return this.#refuse(rcodes.FORMERR);
+    if (!this.#readRecords(message, end)) return this.#refuse(rcodes.FORMERR);
+    if (this.version !== 0) return this.#refuse(rcodes.BADVERS);
+    return count === 1 ? "query" : this.#refuse(rcodes.FORMERR);
+  }
+
+  /** The name as a key. */
+  get name(): Name {
+    return String.fromCharCode(...this.lowered.subarray(0, this.nameBytes));
+  }
+
+  /** The question as it was sent: the answer repeats it byte by byte. */
+  get question(): Uint8Array {
+    return this.message.subarray(headerBytes, this.questionEnd);
+  }
+
+  /** The client subnet with an address, which decides in place of the client's own address. A copy. */
+  get subnet(): AddressBytes | undefined {
+    return this.subnetBytes === 0 ? undefined : this.subnetAddress.slice(0, this.subnetBytes);
+  }
+
+  /** Whether the query may ask for its decision to be recorded. */
+  get isTraced(): boolean {
+    return this.#traceLength > 0;
+  }
+
+  /** Under which name; undefined if it is none. */
+  get traceId(): string | undefined {
+    const text = String.fromCharCode(...this.message.subarray(this.#traceAt, this.#traceAt + this.#traceLength));
+    return traceIdForm.test(text) ? text : undefined;
+  }
+
+  #refuse(rcode: number): Verdict {
+    this.rcode = rcode;
+    // A malformed query says nothing about a subnet that could be echoed.
+    this.subnetAt = 0;
+    this.subnetBytes = 0;
+    return "refused";
+  }
+
+  #forgetEdns(): void {
+    this.hasEdns = false;
+    this.version = 0;
+    this.udpBytes = udpBytesWithoutEdns;
+    this.dnssecOk = false;
+    this.wantsNsid = false;
+    this.subnetAt = 0;
+    this.subnetBytes = 0;
+    this.#traceLength = 0;
+  }
+
+  /** Its name cannot be compressed: there is nothing before it that a pointer may lead to (RFC 1035 §4.1.4).
+   * @returns the offset after it; -1 if it is malformed */
+  #readQuestion(message: Uint8Array): number {
+    const { lowered, labelStarts } = this;
+    let labels = 0;
+    let at = headerBytes;
+    for (;;) {
+      const length = message[at] ?? 0;
+      const start = at - headerBytes;
+      if (length > labelBytesMax || start + length + 1 > nameBytesMax || at + 1 + length + 4 > message.length)
+        return -1;
+      if (length === 0) break;
+      labelStarts[labels++] = start;
+      lowered[start] = length;
+      for (let i = 1; i <= length; i++) lowered[start + i] = lowerByte(message[at + i] ?? 0);
+      at += 1 + length;
+    }
+    this.labels = labels;
+    this.nameBytes = at - headerBytes;
+    this.#hashLabels();
+    this.type = read16(message, at + 1);
+    this.class = read16(message, at + 3);
+    this.questionEnd = at + 5;
+    this.hasQuestion = true;
+    return this.questionEnd;
+  }
+
+  /** From the root down, so that one pass gives the hash of every name above as well. */
+  #hashLabels(): void {
+    let hash = hashStart;
+    let end = this.nameBytes;
+    for (let label = this.labels - 1; label >= 0; label--) {
+      const start = this.labelStarts[label] ?? 0;
+      for (let i = start; i < end; i++) hash = hashStep(hash, this.lowered[i] ?? 0);
+      this.hashes[label] = hash;
+      end = start;
+    }
+  }
+
+  /** Walks the records behind the question. The first OPT is kept even if what comes later is malformed: the error is then
+   * answered with an OPT. @returns whether all of it is well formed */
+  #readRecords(message: Uint8Array, start: number): boolean {
+    const answers = read16(message, 6);
+    const firstAdditional = answers + read16(message, 8);
+    const count = firstAdditional + read16(message, 10);
+    let offset = start;
+    let optionsAt = 0;
+    let optionsEnd = 0;
+    // A query answers nothing. Each turn uses up 11 bytes or ends the walk.
+    let wellFormed = answers === 0;
+    for (let i = 0; i < count && wellFormed; i++) {
+      const ownerEnd = skipName(message, offset);
+      if (ownerEnd < 0 || ownerEnd + 10 > message.length) return false;
+      const isRoot = ownerEnd === offset + 1;
+      const dataStart = ownerEnd + 10;
+      const type = read16(message, ownerEnd);
+      offset = dataStart + read16(message, ownerEnd + 8);
+      if (offset > message.length) return false;
+      if (type !== types.OPT) continue;
+      if (this.hasEdns || i < firstAdditional || !isRoot) wellFormed = false;
+      if (this.hasEdns) continue;
+      this.#readOpt(message, ownerEnd);
+      optionsAt = dataStart;
+      optionsEnd = offset;
+    }
+    wellFormed &&= offset === message.length;
+    // Options of a version that we do not speak may have another form.
+    return wellFormed && (this.version !== 0 || this.#readOptions(message, optionsAt, optionsEnd));
+  }
+
+  #readOpt(message: Uint8Array, ownerEnd: number): void {
+    this.hasEdns = true;
+    this.udpBytes = Math.max(read16(message, ownerEnd + 2), udpBytesWithoutEdns);
+    this.version = message[ownerEnd + 5] ?? 0;
+    this.dnssecOk = (read16(message, ownerEnd + 6) & dnssecOkFlag) !== 0;
+  }
+
+  /** Options that mean nothing to us are passed over. @returns false if one is malformed or ECS comes twice */
+  #readOptions(message: Uint8Array, start: number, end: number): boolean {
+    for (let at = start; at < end;) {
+      if (at + 4 > end) return false;
+      const code = read16(message, at);
+      const length = read16(message, at + 2);
+      at += 4;
+      if (at + length > end) return false;
+      if (code === optionCodes.NSID) this.wantsNsid = true;
+      else if (code === optionCodes.ECS) {
+        if (this.subnetAt > 0 || !this.#readSubnet(message, at, length)) return false;
+      } else if (code === optionCodes.TRACE) {
+        this.#traceAt = at;
+        this.#traceLength = length;
+      }
+      at += length;
+    }
+    return true;
+  }
+
+  #readSubnet(message: Uint8Array, at: number, length: number): boolean {
+    const bytes = readSubnet(message, at, length, this.subnetAddress);
+    if (bytes === -1) return false;
+    this.subnetAt = at;
+    this.subnetLength = length;
+    this.sourcePrefix = message[at + 2] ?? 0;
+    this.subnetBytes = bytes;
+    return true;
+  }
 }
 
-export interface Query {
-  readonly id: number;
-  readonly opcode: number;
-  readonly recursionDesired: boolean;
-  readonly question: Question | undefined;
-  readonly edns: Edns | undefined;
-}
-
-/** A query that can be answered by its question. */
-export type ReadableQuery = Query & { readonly question: Question };
-
-export type Reading =
-  /** Not a query at all: any reply could start a loop or serve an attack. */
-  | { readonly state: "silence" }
-  | { readonly state: "refused"; readonly rcode: Rcode; readonly query: Query }
-  | { readonly state: "query"; readonly query: ReadableQuery };
-
-interface Header {
-  readonly id: number;
-  readonly opcode: number;
-  readonly recursionDesired: boolean;
-}
-
-/** Reads a query, strictly. Never throws, whatever the bytes.
- * @see RFC 1035 §4.1, RFC 6891 §6 and §7, RFC 8906 */
-export function readQuery(message: Uint8Array): Reading {
-  const isReply = ((message[2] ?? 0) & 0x80) !== 0;
-  if (message.length < headerBytes || isReply) return { state: "silence" };
-  const header = {
-    id: read16(message, 0),
-    opcode: ((message[2] ?? 0) >> 3) & 0x0f,
-    recursionDesired: ((message[2] ?? 0) & 0x01) !== 0,
-  };
-  // What follows the header of another opcode has a form of its own: nothing of it is read.
-  if (header.opcode !== 0) return refuse(header, "NOTIMP");
-  const questions = readQuestions(message);
-  if (!questions) return refuse(header, "FORMERR");
-  const records = readRecords(message, questions.end);
-  const edns = records.opt && ednsOf(records.opt);
-  const query = { ...header, question: questions.only, edns: edns?.edns };
-  if (!records.wellFormed) return { state: "refused", rcode: "FORMERR", query };
-  if (edns && edns.edns.version !== 0) return { state: "refused", rcode: "BADVERS", query };
-  if (!questions.only || edns?.wellFormed === false) return { state: "refused", rcode: "FORMERR", query };
-  return { state: "query", query: { ...query, question: questions.only } };
-}
-
-function refuse(header: Header, rcode: Rcode): Reading {
-  return { state: "refused", rcode, query: { ...header, question: undefined, edns: undefined } };
-}
-
-/** @returns `only` unless there is exactly one question; undefined if one is malformed */
-function readQuestions(message: Uint8Array): { only: Question | undefined; end: number } | undefined {
-  const count = read16(message, 4);
-  if (count === 1) return readQuestion(message);
+/** Several questions, or none: refused in any case, but what comes behind them may hold an OPT. @returns -1 if malformed */
+function passQuestions(message: Uint8Array, count: number): number {
   let end = headerBytes;
   for (let i = 0; i < count; i++) {
     const nameEnd = skipName(message, end);
-    if (nameEnd === undefined || nameEnd + 4 > message.length) return undefined;
+    if (nameEnd < 0 || nameEnd + 4 > message.length) return -1;
     end = nameEnd + 4;
   }
-  return { only: undefined, end };
+  return end;
 }
 
-function readQuestion(message: Uint8Array): { only: Question; end: number } | undefined {
-  const read = readName(message, headerBytes);
-  if (!read || read.end + 4 > message.length) return undefined;
-  const { name, end } = read;
-  const bytes = message.subarray(headerBytes, end + 4);
-  return { only: { name, type: read16(message, end), class: read16(message, end + 2), bytes }, end: end + 4 };
-}
-
-interface Opt {
-  readonly class: number;
-  readonly flags: number;
-  readonly version: number;
-  readonly data: Uint8Array;
-}
-
-/** Walks the records behind the question. The first OPT is returned even if what comes later is malformed: the error is
- * then answered with an OPT. */
-function readRecords(message: Uint8Array, start: number): { opt: Opt | undefined; wellFormed: boolean } {
-  const answers = read16(message, 6);
-  const firstAdditional = answers + read16(message, 8);
-  const count = firstAdditional + read16(message, 10);
-  let opt: Opt | undefined;
-  let offset = start;
-  // A query answers nothing. Each turn uses up 11 bytes or ends the walk.
-  let wellFormed = answers === 0;
-  for (let i = 0; i < count && wellFormed; i++) {
-    const isRoot = message[offset] === 0;
-    const ownerEnd = skipName(message, offset);
-    if (ownerEnd === undefined || ownerEnd + 10 > message.length) return { opt, wellFormed: false };
-    const type = read16(message, ownerEnd);
-    const dataStart = ownerEnd + 10;
-    offset = dataStart + read16(message, ownerEnd + 8);
-    if (offset > message.length) return { opt, wellFormed: false };
-    if (type !== types.OPT) continue;
-    if (opt || i < firstAdditional || !isRoot) wellFormed = false;
-    opt ??= {
-      class: read16(message, ownerEnd + 2),
-      version: message[ownerEnd + 5] ?? 0,
-      flags: read16(message, ownerEnd + 6),
-      data: message.subarray(dataStart, offset),
-    };
-  }
-  return { opt, wellFormed: wellFormed && offset === message.length };
-}
-
-function ednsOf(opt: Opt): { edns: Edns; wellFormed: boolean } {
-  const base = {
-    version: opt.version,
-    udpBytes: Math.max(opt.class, udpBytesWithoutEdns),
-    dnssecOk: (opt.flags & 0x8000) !== 0,
-  };
-  const none = { nsid: false, subnet: undefined, traceId: undefined };
-  // Options of a version that we do not speak may have another form.
-  if (opt.version !== 0) return { edns: { ...base, ...none }, wellFormed: true };
-  const options = readOptions(opt.data);
-  if (!options) return { edns: { ...base, ...none }, wellFormed: false };
-  return { edns: { ...base, ...options }, wellFormed: true };
-}
-
-/** Options that mean nothing to us are passed over. @returns undefined if one is malformed or ECS comes twice */
-function readOptions(data: Uint8Array): Pick<Edns, "nsid" | "subnet" | "traceId"> | undefined {
-  let nsid = false;
-  let subnet: Subnet | undefined;
-  let traceId: string | undefined;
-  for (let offset = 0; offset < data.length;) {
-    if (offset + 4 > data.length) return undefined;
-    const code = read16(data, offset);
-    const end = offset + 4 + read16(data, offset + 2);
-    if (end > data.length) return undefined;
-    const value = data.subarray(offset + 4, end);
-    if (code === optionCodes.NSID) nsid = true;
-    if (code === optionCodes.TRACE) traceId = readTraceId(value);
-    if (code === optionCodes.ECS) {
-      if (subnet) return undefined;
-      subnet = readSubnet(value);
-      if (!subnet) return undefined;
-    }
-    offset = end;
-  }
-  return { nsid, subnet, traceId };
-}
-
-function readTraceId(value: Uint8Array): string | undefined {
-  const text = String.fromCharCode(...value.subarray(0, 65));
-  return /^[0-9A-Za-z-]{8,64}$/.test(text) ? text : undefined;
-}
-
-function read16(bytes: Uint8Array, offset: number): number {
+export function read16(bytes: Uint8Array, offset: number): number {
   return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
 }
 
 /** Largest reply over UDP for this query. @see RFC 6891 §6.2.5 */
 export function udpReplyBytesMax(query: Query, ownBytesMax: number): number {
-  return query.edns ? Math.min(query.edns.udpBytes, ownBytesMax) : udpBytesWithoutEdns;
+  return query.hasEdns ? Math.min(query.udpBytes, ownBytesMax) : udpBytesWithoutEdns;
 }

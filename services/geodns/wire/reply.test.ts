@@ -2,31 +2,32 @@ import { Packet } from "dns2";
 import { describe, expect, it } from "vitest";
 import { ecs, queryBytes, readReply } from "#test/support/dns.ts";
 import { encodeAddress, encodeCname, encodeHinfo, encodeNs, encodeSoa, encodeTxt } from "./encode.ts";
+import { compileBody, tcpBytesMax } from "./body.ts";
+import type { OwnedSet, Sections } from "./body.ts";
+import { rcodes } from "./codes.ts";
 import { parseName } from "./name.ts";
-import { readQuery } from "./query.ts";
-import type { Query } from "./query.ts";
-import { encodeReply, tcpBytesMax } from "./reply.ts";
-import type { OwnedSet, Reply } from "./reply.ts";
+import { Query } from "./query.ts";
+import { optBytes, writeReply } from "./reply.ts";
 
 const name = (text: string) => parseName(text, "")!;
 
-function queryOf(bytes: Buffer): Query {
-  const reading = readQuery(bytes);
-  if (reading.state === "silence") throw new Error("no query");
-  return reading.query;
+interface Parts extends Partial<Sections> {
+  readonly rcode?: number;
+  readonly scopePrefix?: number;
+  readonly nsid?: Uint8Array;
 }
 
-function reply(query: Buffer, parts: Partial<Reply> = {}): Reply {
-  return {
-    query: queryOf(query),
-    rcode: "NOERROR",
-    authoritative: true,
-    answers: [],
-    authority: [],
-    scopePrefix: 0,
-    nsid: undefined,
-    ...parts,
-  };
+function encode(message: Buffer, parts: Parts, bytesMax: number): Buffer {
+  const { rcode = rcodes.NOERROR, scopePrefix = 0, nsid, answers = [], authority = [], additional = [] } = parts;
+  const query = new Query();
+  query.read(message);
+  const head = { rcode, authoritative: true };
+  const room = bytesMax - query.questionEnd - optBytes(query, head, { nsid });
+  let body = compileBody(query.name, { answers, authority, additional });
+  while (body.requiredBytes > room && body.shorter) body = body.shorter;
+  const out = Buffer.alloc(tcpBytesMax);
+  const length = writeReply(out, query, head, body, scopePrefix, { nsid }, body.bytes.length <= room);
+  return out.subarray(0, length);
 }
 
 function addresses(owner: string, count: number): OwnedSet {
@@ -66,7 +67,7 @@ describe("record data, encoded by dns2", () => {
 describe("a reply", () => {
   it("repeats the question byte by byte, and points to it", () => {
     const query = queryBytes({ name: "wWw.StReAm.test", flags: 0x0100 });
-    const bytes = encodeReply(reply(query, { answers: [addresses("www.stream.test", 2)] }), 512);
+    const bytes = encode(query, { answers: [addresses("www.stream.test", 2)] }, 512);
     expect(bytes.subarray(12, query.length)).toEqual(query.subarray(12));
     expect(bytes.length).toBe(query.length + 2 * 16);
     const read = readReply(bytes);
@@ -96,8 +97,9 @@ describe("a reply", () => {
       expire: 4,
       minimum: 5,
     });
-    const bytes = encodeReply(
-      reply(queryBytes({ name: "a.img.stream.test" }), {
+    const bytes = encode(
+      queryBytes({ name: "a.img.stream.test" }),
+      {
         answers: [
           {
             owner: name("a.img.stream.test"),
@@ -107,7 +109,7 @@ describe("a reply", () => {
           addresses("api.other.test", 1),
         ],
         authority: [{ owner: name("stream.test"), set: { type: 6, ttl: 30, data: [soa], texts: [] } }],
-      }),
+      },
       512,
     );
     const packet = Packet.parse(bytes);
@@ -123,36 +125,34 @@ describe("a reply", () => {
     const query = queryBytes({ name: "a" });
     const dotted = Buffer.concat([query.subarray(0, 12), Buffer.from("\x03a.b\x04test\x00\x00\x01\x00\x01", "latin1")]);
     const owner = "\x03a.b\x04test";
-    const read = readReply(encodeReply(reply(dotted, { answers: [{ ...addresses("x", 1), owner }] }), 512));
+    const read = readReply(encode(dotted, { answers: [{ ...addresses("x", 1), owner }] }, 512));
     expect(read.question).toEqual(dotted.subarray(12));
     expect(read.answers[0]?.name).toBe("a.b.test");
   });
 
   it("has an OPT if the query has one: version 0, DO copied, the rest clear", () => {
     const read = readReply(
-      encodeReply(reply(queryBytes({ edns: { flags: 0xffff, options: [[4_242, Buffer.of(1)]] } })), 1_232),
+      encode(queryBytes({ edns: { flags: 0xffff, options: [[4_242, Buffer.of(1)]] } }), {}, 1_232),
     );
     expect(read.opt).toEqual({ udpBytes: 1_232, version: 0, flags: 0x8000, options: new Map() });
   });
 
   it("splits an rcode over 15 between header and OPT", () => {
-    const read = readReply(encodeReply(reply(queryBytes({ edns: { version: 1 } }), { rcode: "BADVERS" }), 1_232));
+    const read = readReply(encode(queryBytes({ edns: { version: 1 } }), { rcode: rcodes.BADVERS }, 1_232));
     expect(read.rcode).toBe(16);
   });
 
   it("gives NSID to those who ask", () => {
     const nsid = Buffer.from("ns1");
-    const asked = readReply(
-      encodeReply(reply(queryBytes({ edns: { options: [[3, Buffer.alloc(0)]] } }), { nsid }), 1_232),
-    );
-    const unasked = readReply(encodeReply(reply(queryBytes({ edns: {} }), { nsid }), 1_232));
+    const asked = readReply(encode(queryBytes({ edns: { options: [[3, Buffer.alloc(0)]] } }), { nsid }, 1_232));
+    const unasked = readReply(encode(queryBytes({ edns: {} }), { nsid }, 1_232));
     expect(asked.opt?.options).toEqual(new Map([[3, nsid]]));
     expect(unasked.opt?.options).toEqual(new Map());
   });
 
   it("echoes the subnet as it came, with its own scope", () => {
     const query = queryBytes({ edns: { options: [ecs(1, 20, [81, 2, 0x40])] } });
-    const read = readReply(encodeReply(reply(query, { scopePrefix: 18 }), 1_232));
+    const read = readReply(encode(query, { scopePrefix: 18 }, 1_232));
     expect(read.opt?.options.get(8)).toEqual(Buffer.of(0, 1, 20, 18, 81, 2, 0x40));
   });
 });
@@ -163,12 +163,10 @@ describe("a reply that is too long", () => {
   it("fits to the byte", () => {
     const free = 512 - queryBytes().length;
     const count = Math.floor(free / 16);
-    const whole = readReply(encodeReply(reply(queryBytes(), { answers: [addresses("www.stream.test", count)] }), 512));
+    const whole = readReply(encode(queryBytes(), { answers: [addresses("www.stream.test", count)] }, 512));
     expect(whole).toMatchObject({ tc: false });
     expect(whole.answers).toHaveLength(count);
-    const over = readReply(
-      encodeReply(reply(queryBytes(), { answers: [addresses("www.stream.test", count + 1)] }), 512),
-    );
+    const over = readReply(encode(queryBytes(), { answers: [addresses("www.stream.test", count + 1)] }, 512));
     expect(over).toMatchObject({ tc: true, answers: [] });
   });
 
@@ -177,10 +175,7 @@ describe("a reply that is too long", () => {
       owner: name("www.stream.test"),
       set: { type: 5, ttl: 60, data: [encodeCname(name("b.test"))], texts: [] },
     };
-    const bytes = encodeReply(
-      reply(query, { answers: [alias, addresses("b.test", 200)], authority: [txt("c.test", 10)] }),
-      1_232,
-    );
+    const bytes = encode(query, { answers: [alias, addresses("b.test", 200)], authority: [txt("c.test", 10)] }, 1_232);
     const read = readReply(bytes);
     expect(read).toMatchObject({ tc: true, authority: [] });
     expect(read.answers.map(({ type }) => type)).toEqual([5]);
@@ -190,19 +185,19 @@ describe("a reply that is too long", () => {
 
   it("does not point to names that were left out", () => {
     const read = readReply(
-      encodeReply(reply(query, { answers: [txt("gone.example", 2_000)], authority: [txt("gone.example", 5)] }), 1_232),
+      encode(query, { answers: [txt("gone.example", 2_000)], authority: [txt("gone.example", 5)] }, 1_232),
     );
     expect(read).toMatchObject({ tc: true, answers: [], authority: [] });
   });
 
   it("is complete over TCP", () => {
-    const read = readReply(encodeReply(reply(query, { answers: [addresses("www.stream.test", 3_000)] }), tcpBytesMax));
+    const read = readReply(encode(query, { answers: [addresses("www.stream.test", 3_000)] }, tcpBytesMax));
     expect(read).toMatchObject({ tc: false });
     expect(read.answers).toHaveLength(3_000);
   });
 
   it("over 64 KiB it is cut over TCP too", () => {
-    const read = readReply(encodeReply(reply(query, { answers: [addresses("www.stream.test", 5_000)] }), tcpBytesMax));
+    const read = readReply(encode(query, { answers: [addresses("www.stream.test", 5_000)] }, tcpBytesMax));
     expect(read).toMatchObject({ tc: true, answers: [] });
   });
 });

@@ -1,7 +1,7 @@
 import { types } from "../wire/codes.ts";
 import { parentOf } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
-import type { OwnedSet } from "../wire/reply.ts";
+import type { OwnedSet } from "../wire/body.ts";
 import type { Node, Zone } from "./zone.ts";
 
 const aliasesMax = 8; // longer chains cost every resolver more than they are worth; the rest is asked for anew

@@ -5,7 +5,7 @@ import { types } from "../wire/codes.ts";
 import { encodeAddress, encodeCname, encodeHinfo, encodeNs, encodeSoa, encodeTxt } from "../wire/encode.ts";
 import { formatName, parentOf, parseName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
-import type { OwnedSet, RecordSet } from "../wire/reply.ts";
+import type { OwnedSet, RecordSet } from "../wire/body.ts";
 
 /** What stands at one name. A node without anything is an empty non-terminal: only names below it have records. */
 export interface Node {

@@ -1,0 +1,111 @@
+import { compileBody, emptyBody } from "../wire/body.ts";
+import type { Body, Sections } from "../wire/body.ts";
+import { rcodes, types } from "../wire/codes.ts";
+import type { Name } from "../wire/name.ts";
+import type { ReplyHead } from "../wire/reply.ts";
+import { resolve } from "../zone/resolve.ts";
+import type { Resolution, Zones } from "../zone/resolve.ts";
+import type { Node, Zone } from "../zone/zone.ts";
+import { NameTable } from "./name-table.ts";
+
+/** What a name and a type get. */
+export interface Entry extends ReplyHead {
+  /** Of a static answer. */
+  readonly body: Body;
+  /** Index among the steered answers, which change with health; -1 for a static one. */
+  readonly steered: number;
+}
+
+/** What stands at one name. */
+export interface CompiledNode {
+  readonly entries: ReadonlyMap<number, Entry>;
+  /** For every other type. */
+  readonly other: Entry;
+  /** What names below it get that do not exist: the wildcard, or undefined for the zone's NXDOMAIN. */
+  below: CompiledNode | undefined;
+  readonly nxdomain: Entry;
+}
+
+/** A name and type whose answer is steered. */
+export interface SteeredName {
+  readonly question: Name;
+  readonly type: number;
+  readonly service: string;
+  readonly resolution: Resolution;
+  /** Of a region without addresses of this type. */
+  readonly nodata: Body;
+}
+
+/** Every answer of the dnsZones. Does not change with health. */
+export interface CompiledZones {
+  readonly zones: Zones;
+  readonly table: NameTable<CompiledNode>;
+  readonly steered: readonly SteeredName[];
+}
+
+const noType = 0xff00; // for private use (RFC 6895 §3.1): stands for every type that a name does not have
+const everywhere = [types.ANY];
+
+/** Tabulates what `resolve` says: for every name and every type that can make a difference there. */
+export function compileZones(zones: Zones): CompiledZones {
+  const steered: SteeredName[] = [];
+  const nodes = new Map<Name, CompiledNode>();
+  const typesOfAliases = new Set<number>([...everywhere, types.A, types.AAAA]);
+  for (const zone of zones.values())
+    for (const { sets } of zone.nodes.values()) for (const type of sets.keys()) typesOfAliases.add(type);
+
+  for (const zone of zones.values()) {
+    const negative = compileNegative(zone);
+    for (const [name, node] of zone.nodes) {
+      const compile = (type: number) => compileEntry(resolve(zones, name, type), { name, type, negative, steered });
+      const entries = new Map<number, Entry>();
+      for (const type of typesAt(node, typesOfAliases)) entries.set(type, compile(type));
+      nodes.set(name, { entries, other: compile(noType), below: undefined, nxdomain: negative.nxdomain });
+    }
+  }
+  for (const [name, node] of nodes) node.below = nodes.get(`\x01*${name}`);
+  return { zones, table: new NameTable(nodes), steered };
+}
+
+/** Types that may get another answer than a type which the name does not have. */
+function typesAt({ sets, alias, steered }: Node, typesOfAliases: ReadonlySet<number>): ReadonlySet<number> {
+  if (alias !== undefined) return typesOfAliases;
+  return new Set([...sets.keys(), ...everywhere, ...(steered ? [types.A, types.AAAA] : [])]);
+}
+
+interface Negative {
+  readonly nodata: Entry;
+  readonly nxdomain: Entry;
+}
+
+/** One body for all negative answers of a dnsZone, whatever the name. */
+function compileNegative({ apex, negativeSoa }: Zone): Negative {
+  const sections = { answers: [], authority: [negativeSoa], additional: [] };
+  const body = compileBody(apex, sections, { forNamesBelow: true });
+  const common = { authoritative: true, steered: -1, body };
+  return { nodata: { ...common, rcode: rcodes.NOERROR }, nxdomain: { ...common, rcode: rcodes.NXDOMAIN } };
+}
+
+interface Place {
+  readonly name: Name;
+  readonly type: number;
+  readonly negative: Negative;
+  readonly steered: SteeredName[];
+}
+
+function compileEntry(resolution: Resolution, { name, type, negative, steered }: Place): Entry {
+  if (resolution.steered) {
+    const { service } = resolution.steered;
+    const index = steered.push({ question: name, type, service, resolution, nodata: negative.nodata.body }) - 1;
+    return { rcode: rcodes.NOERROR, authoritative: true, body: emptyBody, steered: index };
+  }
+  const isNodata = resolution.rcode === "NOERROR" && resolution.negative && resolution.answers.length === 0;
+  if (isNodata) return negative.nodata;
+  const body = compileBody(name, sectionsOf(resolution));
+  return { rcode: rcodes[resolution.rcode], authoritative: true, body, steered: -1 };
+}
+
+/** The sections of an answer that is not steered. */
+export function sectionsOf({ answers, negative, zone }: Resolution): Sections {
+  return { answers, authority: negative && zone ? [zone.negativeSoa] : [], additional: [] };
+}

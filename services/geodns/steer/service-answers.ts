@@ -1,0 +1,98 @@
+import type { Random } from "#shared/core/random.ts";
+import type { AddressView, RegionView, ServiceView } from "../snapshot.ts";
+import { chooseRegion } from "./failover.ts";
+import type { RegionChoice } from "./failover.ts";
+import { ordersOf } from "./order.ts";
+
+/** The orders of the addresses of one type, taken in turn by whoever is answered. */
+export class Turns {
+  readonly orders: readonly (readonly AddressView[])[];
+  /** Whose turn it is. */
+  next = 0;
+
+  constructor(orders: readonly (readonly AddressView[])[]) {
+    this.orders = orders;
+  }
+
+  /** @returns an index among the orders */
+  take(): number {
+    const turn = this.next;
+    this.next = turn + 1 === this.orders.length ? 0 : turn + 1;
+    return turn;
+  }
+}
+
+/** One way in which a service may be answered: these regions, for this reason. */
+export class Choice {
+  readonly index: number;
+  readonly reason: RegionChoice<RegionView>["reason"];
+  readonly chosen: readonly RegionView[];
+  /** Answers given, for the metrics. */
+  answered = 0;
+  readonly #view: ServiceView;
+  readonly #random: Random;
+  readonly #turns = new Map<number, Turns>();
+
+  constructor(index: number, { reason, chosen }: RegionChoice<RegionView>, view: ServiceView, random: Random) {
+    this.index = index;
+    this.reason = reason;
+    this.chosen = chosen;
+    this.#view = view;
+    this.#random = random;
+  }
+
+  /** @param type A or AAAA */
+  turnsOf(type: number): Turns {
+    let turns = this.#turns.get(type);
+    if (!turns) this.#turns.set(type, (turns = new Turns(this.#ordersOf(type))));
+    return turns;
+  }
+
+  /** Those that are up in the chosen regions, `answers` of each. Failing open: every address of every candidate, but for
+   * those that an operator has disabled. */
+  #ordersOf(type: number): readonly (readonly AddressView[])[] {
+    const { answers, balance } = this.#view;
+    const failOpen = this.reason === "FAIL_OPEN";
+    const mayAnswer = this.chosen.some(({ addresses }) => addresses.some(({ state }) => state !== "disabled"))
+      ? ({ up, state }: AddressView) => (failOpen ? state !== "disabled" : up)
+      : () => true;
+    const byRegion = this.chosen.map(({ addresses }) => {
+      const fit = addresses.filter((address) => address.type === type && mayAnswer(address));
+      return ordersOf(balance, fit, failOpen ? fit.length : answers, this.#random);
+    });
+    const count = Math.max(1, ...byRegion.map((orders) => orders.length));
+    return Array.from({ length: count }, (_, turn) => byRegion.flatMap((orders) => orders[turn % orders.length] ?? []));
+  }
+}
+
+/** A service as it stands, with every choice that its health allows. Made anew when somebody goes up or down. */
+export class ServiceAnswers {
+  readonly view: ServiceView;
+  readonly choices: readonly Choice[];
+  /** By the number of a region list: the index of its choice. */
+  readonly choiceOf: Uint16Array;
+
+  /** @param lists every region list that a client may have */
+  constructor(view: ServiceView, lists: readonly (readonly string[])[], random: Random) {
+    this.view = view;
+    const byKey = new Map<string, Choice>();
+    this.choiceOf = Uint16Array.from(lists, (list) => {
+      const choice = chooseRegion(list, view.regions);
+      const key = keyOf(choice);
+      let known = byKey.get(key);
+      if (!known) byKey.set(key, (known = new Choice(byKey.size, choice, view, random)));
+      return known.index;
+    });
+    this.choices = [...byKey.values()];
+  }
+
+  /** The choice for a region list by its names. */
+  choose(list: readonly string[]): Choice | undefined {
+    const key = keyOf(chooseRegion(list, this.view.regions));
+    return this.choices.find((choice) => keyOf(choice) === key);
+  }
+}
+
+function keyOf({ reason, chosen }: Pick<RegionChoice<RegionView>, "reason" | "chosen">): string {
+  return [reason, ...chosen.map(({ name }) => name)].join("\n");
+}
