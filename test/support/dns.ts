@@ -213,6 +213,13 @@ export class UdpClient {
     return got;
   }
 
+  /** The same, whatever comes. */
+  async askRaw(message: Uint8Array): Promise<Buffer> {
+    const got = new Promise<Buffer>((resolve) => this.#socket.once("message", resolve));
+    await this.send(message);
+    return got;
+  }
+
   [Symbol.dispose](): void {
     this.#socket.close();
   }

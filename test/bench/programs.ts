@@ -1,0 +1,102 @@
+import { execFile, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+export const serverCore = 0;
+export const loadCore = 1;
+
+export function coreCount(): number {
+  return availableParallelism();
+}
+
+/** Whether a program can be run by its name. */
+export function isOnPath(program: string): boolean {
+  const folders = [...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/sbin", "/sbin"];
+  return folders.some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A server under test, on one core. Ends with its block, by its own process id. */
+export class PinnedServer implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  #output = "";
+
+  constructor(
+    argv: readonly string[],
+    { core = String(serverCore), env = {} }: { core?: string; env?: NodeJS.ProcessEnv } = {},
+  ) {
+    this.#process = spawn("taskset", ["-c", core, ...argv], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`, ...env },
+    });
+    const keep = (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-4_000));
+    this.#process.stdout?.on("data", keep);
+    this.#process.stderr?.on("data", keep);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** Resolves once `probe` does; tries it over and over for ten seconds.
+   * @throws with the last output of the server, if it never does */
+  async ready(probe: () => Promise<unknown>): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        await probe();
+        return;
+      } catch (error) {
+        if (this.#process.exitCode !== null || tries === 100)
+          throw new Error(`the server did not answer: ${this.#output}`, { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
+  /** Resident memory, its children's included, bytes. */
+  async memoryBytes(): Promise<number> {
+    const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, "utf8");
+    const pids = [this.pid, ...children.split(" ").filter(Boolean).map(Number)];
+    const sizes = await Promise.all(pids.map(residentBytes));
+    return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    const killer = setTimeout(() => this.#process.kill("SIGKILL"), 5_000);
+    await ended;
+    clearTimeout(killer);
+  }
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024;
+}
+
+/** Runs a load generator on the other core. @returns what it printed */
+export async function runLoad(
+  program: string,
+  args: readonly string[],
+  core: string = String(loadCore),
+): Promise<string> {
+  const { stdout, stderr } = await run("taskset", ["-c", core, program, ...args], {
+    timeout: 120_000,
+    maxBuffer: 1 << 24,
+  });
+  return stdout + stderr;
+}
