@@ -1,15 +1,14 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
 
-const run = promisify(execFile);
 export const serverCore = 0;
 export const loadCore = 1;
+const loadSecondsMax = 60;
 
 export function coreCount(): number {
   return availableParallelism();
@@ -88,15 +87,21 @@ async function residentBytes(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024;
 }
 
-/** Runs a load generator on the other core. @returns what it printed */
-export async function runLoad(
-  program: string,
-  args: readonly string[],
-  core: string = String(loadCore),
-): Promise<string> {
-  const { stdout, stderr } = await run("taskset", ["-c", core, program, ...args], {
-    timeout: 120_000,
-    maxBuffer: 1 << 24,
-  });
-  return stdout + stderr;
+/** Runs a load generator on the other core. @returns what it printed, also where it had to be ended
+ * @param lastWords it has said all once this matches: calidns hangs at times after that */
+export async function runLoad(program: string, args: readonly string[], lastWords?: RegExp): Promise<string> {
+  const load = spawn("taskset", ["-c", String(loadCore), program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const ended = once(load, "exit");
+  let printed = "";
+  const read = (chunk: Buffer) => {
+    printed += chunk.toString();
+    if (lastWords?.test(printed)) load.kill("SIGKILL");
+  };
+  load.stdout.on("data", read);
+  load.stderr.on("data", read);
+  const limit = setTimeout(() => load.kill("SIGKILL"), loadSecondsMax * 1_000);
+  const [code, signal] = (await ended) as [number | null, string | null];
+  clearTimeout(limit);
+  if (code !== 0 && signal === null) throw new Error(`${program} ended with ${code}: ${printed.slice(-1_000)}`);
+  return printed;
 }
