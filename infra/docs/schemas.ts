@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import type { ZodType } from "zod";
 import { geoSchema, healthSchema, nodeKeys, poolSchema, retriesSchema } from "#shared/config/schema/common.ts";
+import { bindingSchema, recordsSchema } from "#shared/config/schema/dns-zone.ts";
 import { geodnsSchema, steeringSchema } from "#shared/config/schema/geodns.ts";
 import { l4ForwarderSchema } from "#shared/config/schema/l4-forwarder.ts";
 import { l7RouterSchema, matchSchema } from "#shared/config/schema/l7-router.ts";
@@ -28,6 +29,8 @@ const parts: readonly SharedPart[] = [
   { heading: "Match", schema: matchSchema },
   { heading: "Steering", schema: steeringSchema },
   { heading: "Geo", schema: geoSchema },
+  { heading: "Records", schema: recordsSchema },
+  { heading: "Binding", schema: bindingSchema },
 ];
 
 const root = new URL("../../", import.meta.url);

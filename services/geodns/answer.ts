@@ -1,4 +1,5 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
+import { isSlow } from "./compiled/zones.ts";
 import type { CompiledNode, Entry } from "./compiled/zones.ts";
 import { decide } from "./decide.ts";
 import type { Decision } from "./decide.ts";
@@ -59,6 +60,7 @@ export class Answerer {
 
     const entry = this.#find();
     if (!entry) return this.#write(out, transport, refusedHead, emptyBody);
+    if (entry.steered === isSlow) return this.#answerSlowly(client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
     return this.#write(out, transport, entry, entry.body);
   }

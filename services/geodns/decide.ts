@@ -1,7 +1,7 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Located } from "#shared/geo/geo.ts";
-import { sectionsOf } from "./compiled/zones.ts";
+import { isAuthoritative, sectionsOf } from "./compiled/zones.ts";
 import { depthOf } from "./geo-tree/tree.ts";
 import type { AddressView, RegionView, ServiceView, Snapshot } from "./snapshot.ts";
 import { chooseRegion } from "./steer/failover.ts";
@@ -9,7 +9,9 @@ import { steer } from "./steer/regions.ts";
 import type { Sections } from "./wire/body.ts";
 import { classes, types } from "./wire/codes.ts";
 import type { Rcode } from "./wire/codes.ts";
+import { formatName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
+import { bindingSet } from "./zone/binding.ts";
 import { resolve } from "./zone/resolve.ts";
 import type { Resolution } from "./zone/resolve.ts";
 
@@ -61,7 +63,15 @@ export function decide(question: Question, asker: Asker, snapshot: Snapshot, pee
   const resolution = resolve(snapshot.zones, question.name, question.type);
   if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
   if (resolution.steered) return decideSteered(question.type, resolution, resolution.steered, asker, snapshot, peek);
-  return { rcode: resolution.rcode, ...staticRecords, authoritative: true, ...sectionsOf(resolution), scopePrefix: 0 };
+  const { referral } = resolution;
+  return {
+    rcode: resolution.rcode,
+    ...staticRecords,
+    ...(referral && { rule: `delegated: ${formatName(referral.owner)}` }),
+    authoritative: isAuthoritative(resolution),
+    ...sectionsOf(snapshot.zones, resolution),
+    scopePrefix: 0,
+  };
 }
 
 function refused(rule: string): Decision {
@@ -118,7 +128,7 @@ function decideSteered(
   };
 }
 
-/** The sections of a steered answer with these addresses. Without any the region has addresses of the other family only:
+/** The sections of a steered answer with these addresses, or with a record that has them as hints. Without any the region has addresses of the other family only:
  * A and AAAA name the same region, so nobody is sent elsewhere by AAAA. */
 export function steeredAnswer(
   type: number,
@@ -127,11 +137,11 @@ export function steeredAnswer(
   addresses: readonly AddressView[],
 ): Sections {
   if (addresses.length === 0 || !steered) return { answers, authority: zone ? [zone.negativeSoa] : [], additional: [] };
-  const set = {
-    type,
-    ttl: steered.ttl ?? service.ttl,
-    data: addresses.map(({ data }) => data),
-    texts: addresses.map(({ address }) => address),
-  };
+  const ttl = steered.ttl ?? service.ttl;
+  const data = addresses.map((one) => one.data);
+  const binding = steered.bindings.get(type);
+  const set = binding
+    ? bindingSet(type, binding, ttl, data)
+    : { type, ttl, data, texts: addresses.map(({ address }) => address) };
   return { answers: [...answers, { owner: steered.owner, set }], authority: [], additional: [] };
 }

@@ -1,7 +1,7 @@
-import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { runService } from "#shared/server/run.ts";
 import type { Host, ServiceDefinition } from "#shared/server/service.ts";
+import { checkedGeodnsSchema } from "./config.ts";
 import { NameServer } from "./name-server.ts";
 
 /** Starts a name server. Its listeners answer at once; steered names only after the first health round.
@@ -10,6 +10,6 @@ export function start(config: GeodnsConfig, host: Host): Promise<NameServer> {
   return NameServer.start(config, host);
 }
 
-export const geodns: ServiceDefinition<GeodnsConfig> = { name: "geodns", schema: geodnsSchema, start };
+export const geodns: ServiceDefinition<GeodnsConfig> = { name: "geodns", schema: checkedGeodnsSchema, start };
 
 if (import.meta.main) await runService(geodns, process.argv.slice(2));

@@ -18,9 +18,8 @@ import type { Listener, ListenerOptions } from "./listeners.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SteeredService } from "./steered-service.ts";
-import type { Name } from "./wire/name.ts";
-import { buildZone } from "./zone/zone.ts";
-import type { Zone } from "./zone/zone.ts";
+import { buildZones } from "./zone/build.ts";
+import { formatPlace } from "./zone/record.ts";
 
 const truncatedFlag = 0x02; // of the third byte of a header
 
@@ -45,7 +44,7 @@ export class NameServer implements Service<GeodnsConfig> {
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
-    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
+    const [zones, geo] = [zonesOf(config, host.log), await geoPartsOf({ geo: config.geo, rules: config })];
     const server = new NameServer(config, host, geo, zones);
     try {
       server.#listeners = await listenAll(config.listen, server.#listening);
@@ -119,7 +118,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
+    const [zones, geo] = [zonesOf(config, this.#host.log), await geoPartsOf({ geo: config.geo, rules: config })];
     const added = await listenAll(
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
@@ -268,7 +267,8 @@ function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
   return fresh.map(([name]) => name);
 }
 
-function buildZones(config: GeodnsConfig): CompiledZones {
-  const zones = Object.entries(config.dnsZones).map(([name, zoneConfig]) => buildZone(name, zoneConfig));
-  return compileZones(new Map<Name, Zone>(zones.map((zone) => [zone.apex, zone])));
+function zonesOf(config: GeodnsConfig, log: Host["log"]): CompiledZones {
+  const { zones, warnings } = buildZones(config.dnsZones);
+  for (const { place, message } of warnings) log.warn({ place: formatPlace(place), message }, "zone_warning");
+  return compileZones(zones);
 }

@@ -92,6 +92,8 @@ export interface ReadReply {
   readonly question: Buffer;
   readonly answers: readonly ReadRecord[];
   readonly authority: readonly ReadRecord[];
+  /** With the OPT. */
+  readonly additional: readonly ReadRecord[];
   readonly opt: { udpBytes: number; version: number; flags: number; options: ReadonlyMap<number, Buffer> } | undefined;
   readonly bytes: number;
 }
@@ -126,6 +128,7 @@ export function readReply(message: Buffer): ReadReply {
     question,
     answers,
     authority,
+    additional,
     opt: opt && {
       udpBytes: opt.class,
       version: (opt.ttl >> 16) & 0xff,

@@ -10,7 +10,7 @@ import type { AddressView, RegionView, Snapshot } from "#geodns/snapshot.ts";
 import { steer } from "#geodns/steer/regions.ts";
 import { types } from "#geodns/wire/codes.ts";
 import { encodeAddress } from "#geodns/wire/encode.ts";
-import { buildZone } from "#geodns/zone/zone.ts";
+import { buildZones } from "#geodns/zone/build.ts";
 
 const config = geodnsSchema.parse({
   listen: ["127.0.0.1:0"],
@@ -32,7 +32,13 @@ const config = geodnsSchema.parse({
       records: {
         "@": { NS: ["ns1"], geo: "web" },
         ns1: { A: ["127.53.0.1"] },
-        www: { geo: "web" },
+        www: { geo: "web", HTTPS: { alpn: ["h2", "http/1.1"], port: 8443 } },
+        sub: { NS: ["ns.sub", "ns.example.org."] },
+        into: { CNAME: "y.sub" },
+        "*.into": { CNAME: "y.sub" },
+        tree: { DNAME: "here", MX: ["10 ns1", "20 ns.sub"] },
+        "a.here": { CNAME: "www" },
+        "ns.sub": { A: ["192.0.2.53"], AAAA: ["2001:db8::53"] },
         api: { CNAME: "www" },
         big: { TXT: ["x".repeat(3_000)] },
         "*.wild": { A: ["192.0.2.99"], TXT: ["wild"] },
@@ -41,10 +47,17 @@ const config = geodnsSchema.parse({
         "deep.here": { A: ["192.0.2.98"] },
       },
     },
+    "child.stream.test": {
+      soa: { primary: "ns1", contact: "hostmaster" },
+      records: { "@": { NS: ["ns1.stream.test."], A: ["192.0.2.97"] } },
+    },
+    "c.ent.stream.test": {
+      soa: { primary: "ns1", contact: "hostmaster" },
+      records: { "@": { NS: ["ns1.stream.test."] } },
+    },
   },
 });
-const zone = buildZone("stream.test", config.dnsZones["stream.test"]!);
-const zones = compileZones(new Map([[zone.apex, zone]]));
+const zones = compileZones(buildZones(config.dnsZones).zones);
 const database: GeoDatabase = {
   find: () => ({ place: undefined, prefix: 8 }),
   walk: ({ addressBytes }, visit) => {

@@ -2,6 +2,7 @@ import { steeredAnswer } from "../decide.ts";
 import type { Choice, ServiceAnswers, Turns } from "../steer/service-answers.ts";
 import { compileBody } from "../wire/body.ts";
 import type { Body } from "../wire/body.ts";
+import { bindingSet } from "../zone/binding.ts";
 import type { SteeredName } from "./zones.ts";
 
 /** The answers of one choice, one for each order of its addresses. */
@@ -42,7 +43,9 @@ export function compileSteered(
  * Undefined if the answer depends on the name. */
 function keyOfShared({ type, service, resolution }: SteeredName): string | undefined {
   if (resolution.answers.length > 0) return undefined;
-  return [service, type, resolution.steered?.ttl ?? "", resolution.zone?.apex ?? ""].join("\n");
+  const binding = resolution.steered?.bindings.get(type);
+  const record = binding ? `${String(binding.hints)} ${bindingSet(type, binding, 0, []).texts.join()}` : "";
+  return [service, type, record, resolution.steered?.ttl ?? "", resolution.zone?.apex ?? ""].join("\n");
 }
 
 function compileChoice(name: SteeredName, answers: ServiceAnswers, choice: Choice): ChoiceBodies {

@@ -1,18 +1,24 @@
 import { compileBody, emptyBody } from "../wire/body.ts";
-import type { Body, Sections } from "../wire/body.ts";
+import type { Body, OwnedSet, Sections } from "../wire/body.ts";
 import { rcodes, types } from "../wire/codes.ts";
 import type { Name } from "../wire/name.ts";
 import type { ReplyHead } from "../wire/reply.ts";
+import { additionalOf } from "../zone/additional.ts";
 import { resolve } from "../zone/resolve.ts";
 import type { Resolution, Zones } from "../zone/resolve.ts";
-import type { Node, Zone } from "../zone/zone.ts";
+import type { Node, Steered, Zone } from "../zone/zone.ts";
 import { NameTable } from "./name-table.ts";
+
+/** An answer that is compiled whole. */
+export const isStatic = -1;
+/** An answer that depends on the whole name, such as below a DNAME: it is decided for each query. */
+export const isSlow = -2;
 
 /** What a name and a type get. */
 export interface Entry extends ReplyHead {
   /** Of a static answer. */
   readonly body: Body;
-  /** Index among the steered answers, which change with health; -1 for a static one. */
+  /** Index among the steered answers, which change with health; `isStatic` or `isSlow` for others. */
   readonly steered: number;
 }
 
@@ -21,7 +27,8 @@ export interface CompiledNode {
   readonly entries: ReadonlyMap<number, Entry>;
   /** For every other type. */
   readonly other: Entry;
-  /** What names below it get that do not exist: the wildcard, or undefined for the zone's NXDOMAIN. */
+  /** What names below it get that do not exist: the wildcard, the referral of a delegation, or what a DNAME makes of them;
+   * undefined for the zone's NXDOMAIN. */
   below: CompiledNode | undefined;
   readonly nxdomain: Entry;
 }
@@ -50,30 +57,55 @@ const everywhere = [types.ANY];
 export function compileZones(zones: Zones): CompiledZones {
   const steered: SteeredName[] = [];
   const nodes = new Map<Name, CompiledNode>();
-  const typesOfAliases = new Set<number>([...everywhere, types.A, types.AAAA]);
+  const typesOfAliases = new Set<number>([...everywhere, types.A, types.AAAA, types.DS]);
   for (const zone of zones.values())
-    for (const { sets } of zone.nodes.values()) for (const type of sets.keys()) typesOfAliases.add(type);
+    for (const { sets, steered: { bindings } = noBindings } of zone.nodes.values())
+      for (const type of [...sets.keys(), ...bindings.keys()]) typesOfAliases.add(type);
 
   for (const zone of zones.values()) {
     const negative = compileNegative(zone);
     for (const [name, node] of zone.nodes) {
-      const compile = (type: number) => compileEntry(resolve(zones, name, type), { name, type, negative, steered });
+      if (name !== zone.apex && zones.has(name)) continue; // a dnsZone of its own, which answers
+      const compile = (type: number) =>
+        compileEntry(resolve(zones, name, type), { zones, name, type, negative, steered });
       const entries = new Map<number, Entry>();
-      for (const type of typesAt(node, typesOfAliases)) entries.set(type, compile(type));
-      nodes.set(name, { entries, other: compile(noType), below: undefined, nxdomain: negative.nxdomain });
+      for (const type of typesAt(node, name === zone.apex, typesOfAliases)) entries.set(type, compile(type));
+      const other = compile(noType);
+      const below = belowOf(node, other, negative);
+      nodes.set(name, { entries, other, below, nxdomain: negative.nxdomain });
     }
   }
-  for (const [name, node] of nodes) node.below = nodes.get(`\x01*${name}`);
+  for (const [name, node] of nodes) node.below ??= nodes.get(`\x01*${name}`);
   return { zones, table: new NameTable(nodes), steered };
 }
 
+/** What a delegation or a DNAME says for all names below it. */
+function belowOf({ cut, subtreeAlias }: Node, other: Entry, { nxdomain }: Negative): CompiledNode | undefined {
+  if (!cut && subtreeAlias === undefined) return undefined;
+  const slow = { rcode: rcodes.NOERROR, authoritative: true, body: emptyBody, steered: isSlow };
+  return { entries: new Map(), other: cut ? other : slow, below: undefined, nxdomain };
+}
+
+const noBindings: Pick<Steered, "bindings"> = { bindings: new Map() };
+
 /** Types that may get another answer than a type which the name does not have. */
-function typesAt({ sets, alias, steered }: Node, typesOfAliases: ReadonlySet<number>): ReadonlySet<number> {
+function typesAt(
+  { sets, alias, steered, cut }: Node,
+  isApex: boolean,
+  typesOfAliases: ReadonlySet<number>,
+): ReadonlySet<number> {
   if (alias !== undefined) return typesOfAliases;
-  return new Set([...sets.keys(), ...everywhere, ...(steered ? [types.A, types.AAAA] : [])]);
+  const ds = isApex || cut ? [types.DS] : []; // answered by the dnsZone above
+  return new Set([
+    ...sets.keys(),
+    ...everywhere,
+    ...ds,
+    ...(steered ? [types.A, types.AAAA, ...steered.bindings.keys()] : []),
+  ]);
 }
 
 interface Negative {
+  readonly soa: OwnedSet;
   readonly nodata: Entry;
   readonly nxdomain: Entry;
 }
@@ -82,30 +114,52 @@ interface Negative {
 function compileNegative({ apex, negativeSoa }: Zone): Negative {
   const sections = { answers: [], authority: [negativeSoa], additional: [] };
   const body = compileBody(apex, sections, { forNamesBelow: true });
-  const common = { authoritative: true, steered: -1, body };
-  return { nodata: { ...common, rcode: rcodes.NOERROR }, nxdomain: { ...common, rcode: rcodes.NXDOMAIN } };
+  const common = { authoritative: true, steered: isStatic, body };
+  return {
+    soa: negativeSoa,
+    nodata: { ...common, rcode: rcodes.NOERROR },
+    nxdomain: { ...common, rcode: rcodes.NXDOMAIN },
+  };
 }
 
 interface Place {
+  readonly zones: Zones;
   readonly name: Name;
   readonly type: number;
   readonly negative: Negative;
   readonly steered: SteeredName[];
 }
 
-function compileEntry(resolution: Resolution, { name, type, negative, steered }: Place): Entry {
+function compileEntry(resolution: Resolution, { zones, name, type, negative, steered }: Place): Entry {
   if (resolution.steered) {
     const { service } = resolution.steered;
     const index = steered.push({ question: name, type, service, resolution, nodata: negative.nodata.body }) - 1;
     return { rcode: rcodes.NOERROR, authoritative: true, body: emptyBody, steered: index };
   }
   const isNodata = resolution.rcode === "NOERROR" && resolution.negative && resolution.answers.length === 0;
+  // The SOA of another dnsZone, where DS is asked at the top of one.
+  if (isNodata && resolution.zone?.negativeSoa !== negative.soa) return compileStatic(zones, name, resolution);
   if (isNodata) return negative.nodata;
-  const body = compileBody(name, sectionsOf(resolution));
-  return { rcode: rcodes[resolution.rcode], authoritative: true, body, steered: -1 };
+  return compileStatic(zones, name, resolution);
+}
+
+/** A referral without an alias before it serves every name below the delegation too. */
+function compileStatic(zones: Zones, name: Name, resolution: Resolution): Entry {
+  const forNamesBelow = resolution.referral?.owner === name;
+  const body = compileBody(name, sectionsOf(zones, resolution), { forNamesBelow });
+  return { rcode: rcodes[resolution.rcode], authoritative: isAuthoritative(resolution), body, steered: isStatic };
+}
+
+/** Behind an alias of ours a referral is still ours as far as the alias goes: AA speaks of the first owner (RFC 1035
+ * §4.1.1). */
+export function isAuthoritative({ referral, answers }: Resolution): boolean {
+  return !referral || answers.length > 0;
 }
 
 /** The sections of an answer that is not steered. */
-export function sectionsOf({ answers, negative, zone }: Resolution): Sections {
-  return { answers, authority: negative && zone ? [zone.negativeSoa] : [], additional: [] };
+export function sectionsOf(zones: Zones, resolution: Resolution): Sections {
+  const { answers, negative, referral, zone } = resolution;
+  const soa = negative && zone ? [zone.negativeSoa] : [];
+  const authority = referral ? [{ owner: referral.owner, set: referral.cut.ns }] : soa;
+  return { answers, authority, ...additionalOf(zones, resolution) };
 }

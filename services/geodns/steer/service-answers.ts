@@ -1,5 +1,6 @@
 import type { Random } from "#shared/core/random.ts";
 import type { AddressView, RegionView, ServiceView } from "../snapshot.ts";
+import { types } from "../wire/codes.ts";
 import { chooseRegion } from "./failover.ts";
 import type { RegionChoice } from "./failover.ts";
 import { ordersOf } from "./order.ts";
@@ -41,11 +42,18 @@ export class Choice {
     this.#random = random;
   }
 
-  /** @param type A or AAAA */
+  /** @param type A or AAAA; for any other type the orders hold both, as hints of its records */
   turnsOf(type: number): Turns {
     let turns = this.#turns.get(type);
-    if (!turns) this.#turns.set(type, (turns = new Turns(this.#ordersOf(type))));
+    if (!turns) this.#turns.set(type, (turns = new Turns(this.#ordersFor(type))));
     return turns;
+  }
+
+  #ordersFor(type: number): readonly (readonly AddressView[])[] {
+    if (type === types.A || type === types.AAAA) return this.#ordersOf(type);
+    const families = [this.#ordersOf(types.A), this.#ordersOf(types.AAAA)];
+    const count = Math.max(...families.map((orders) => orders.length));
+    return Array.from({ length: count }, (_, turn) => families.flatMap((orders) => orders[turn % orders.length] ?? []));
   }
 
   /** Those that are up in the chosen regions, `answers` of each. Failing open: every address of every candidate, but for

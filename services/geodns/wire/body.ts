@@ -14,6 +14,8 @@ export interface RecordSet {
   readonly data: readonly Uint8Array[];
   /** The same for people. */
   readonly texts: readonly string[];
+  /** Hosts that the records lead to: their addresses may go along (NS, MX, SRV, SVCB …). */
+  readonly targets?: readonly Name[];
 }
 
 export interface OwnedSet {
@@ -24,6 +26,9 @@ export interface OwnedSet {
 export interface Sections {
   readonly answers: readonly OwnedSet[];
   readonly authority: readonly OwnedSet[];
+  /** Addresses without which a referral cannot be followed: part of the additional section, but they are there, or TC is
+   * set. @see RFC 9471 */
+  readonly glue?: readonly OwnedSet[];
   /** Left out first, and without a word. */
   readonly additional: readonly OwnedSet[];
 }
@@ -33,8 +38,10 @@ export interface Body {
   readonly bytes: Uint8Array;
   readonly answers: number;
   readonly authority: number;
+  /** Glue included. */
   readonly additional: number;
-  /** Bytes without the additional section. */
+  readonly glue: number;
+  /** Bytes without what may be left out of the additional section. */
   readonly requiredBytes: number;
   /** A record set is left out. */
   readonly truncated: boolean;
@@ -65,7 +72,8 @@ const scratch = Buffer.alloc(tcpBytesMax);
 export function compileBody(question: Name, sections: Sections, options: BodyOptions = {}): Body {
   const start = headerBytes + question.length + questionFixedBytes;
   const writer = new Writer(question, start, options.forNamesBelow ?? false);
-  const required = [...sections.answers, ...sections.authority];
+  const { answers, authority, glue = [] } = sections;
+  const required = [...answers, ...authority, ...glue];
   const ends = writer.sets(required);
   const requiredBytes = writer.at - start;
   const isWhole = ends.length === required.length;
@@ -77,12 +85,14 @@ export function compileBody(question: Name, sections: Sections, options: BodyOpt
   let shorter: Body | undefined;
   for (const [i, end] of [start, ...ends].entries()) {
     const isLast = i === ends.length;
+    const glueRecords = recordsOf(glue.slice(0, Math.max(0, i - answers.length - authority.length)));
     shorter = {
       ...common,
       bytes: isLast ? bytes : bytes.subarray(0, end - start),
-      answers: recordsOf(sections.answers.slice(0, i)),
-      authority: recordsOf(sections.authority.slice(0, Math.max(0, i - sections.answers.length))),
-      additional: isLast ? recordsOf(extra) : 0,
+      answers: recordsOf(answers.slice(0, i)),
+      authority: recordsOf(authority.slice(0, Math.max(0, i - answers.length))),
+      additional: glueRecords + (isLast ? recordsOf(extra) : 0),
+      glue: glueRecords,
       requiredBytes: isLast ? requiredBytes : end - start,
       truncated: !isLast || !isWhole,
       shorter,

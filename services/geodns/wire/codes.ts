@@ -1,5 +1,6 @@
 /** Numbers of the DNS. @see https://www.iana.org/assignments/dns-parameters */
 
+/** Types that this code speaks of. */
 export const types = {
   A: 1,
   NS: 2,
@@ -10,14 +11,45 @@ export const types = {
   MX: 15,
   TXT: 16,
   AAAA: 28,
+  SRV: 33,
+  DNAME: 39,
   OPT: 41,
+  DS: 43,
+  SVCB: 64,
+  HTTPS: 65,
+  SPF: 99,
   IXFR: 251,
   AXFR: 252,
   ANY: 255,
+  CAA: 257,
 } as const;
 
-/** Types that people ask for and that have a name in logs, metrics and explain, beside `types`. */
-const otherTypes = { SRV: 33, DS: 43, RRSIG: 46, DNSKEY: 48, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
+/** Types that only have a name: in configs, zone files, logs, metrics and explain. */
+const otherTypes = {
+  RP: 17,
+  AFSDB: 18,
+  LOC: 29,
+  NAPTR: 35,
+  KX: 36,
+  CERT: 37,
+  SSHFP: 44,
+  RRSIG: 46,
+  NSEC: 47,
+  DNSKEY: 48,
+  NSEC3: 50,
+  NSEC3PARAM: 51,
+  TLSA: 52,
+  SMIMEA: 53,
+  CDS: 59,
+  CDNSKEY: 60,
+  OPENPGPKEY: 61,
+  CSYNC: 62,
+  ZONEMD: 63,
+  EUI48: 108,
+  EUI64: 109,
+  NXNAME: 128,
+  URI: 256,
+} as const;
 
 const typeNames = new Map<number, string>(
   Object.entries({ ...types, ...otherTypes }).map(([name, code]) => [code, name] as const),
@@ -51,6 +83,7 @@ export const rcodes = {
   NXDOMAIN: 3,
   NOTIMP: 4,
   REFUSED: 5,
+  YXDOMAIN: 6,
   BADVERS: 16,
 } as const;
 export type Rcode = keyof typeof rcodes;

@@ -1,5 +1,6 @@
 import { Packet } from "dns2";
 import type { Resource } from "dns2";
+import { formatAddress } from "#shared/core/cidr.ts";
 import { types } from "./codes.ts";
 import { formatName } from "./name.ts";
 import type { Name } from "./name.ts";
@@ -57,6 +58,44 @@ export function encodeSoa({ primary, contact, expire, ...numbers }: SoaData): Ui
     expiration: expire,
     ...numbers,
   });
+}
+
+/** RDATA of a record by its fields, named as dns2 names them; names and texts are byte strings.
+ * @returns undefined where dns2 does not know the type, or would write it wrongly */
+export function encodeKnown(type: number, fields: Fields): Uint8Array | undefined {
+  if (type === types.A || type === types.AAAA)
+    return encodeAddress(formatAddress(Buffer.from(String(fields["address"]), "latin1")));
+  if (type === types.TXT || type === types.SPF) return encode(type, { data: toTexts(fields) });
+  const named = namesIn[type];
+  if (!named) return undefined;
+  // It splits names at every dot and takes texts for UTF-8: what holds more than plain characters is ours to write.
+  if (Object.values(fields).some((value) => typeof value === "string" && /[^\0-\x7e]/.test(value))) return undefined;
+  const known: Record<string, unknown> = { ...fields };
+  for (const key of named) {
+    const text = formatName(String(fields[key]));
+    if (text.includes("\\")) return undefined;
+    known[key] = text;
+  }
+  return encode(type, known);
+}
+
+type Fields = Readonly<Record<string, number | string | readonly string[]>>;
+
+/** Other types that dns2 writes, and which of their fields are names. */
+const namesIn: Readonly<Record<number, readonly string[]>> = {
+  [types.NS]: ["ns"],
+  [types.CNAME]: ["domain"],
+  [types.PTR]: ["domain"],
+  [types.MX]: ["exchange"],
+  [types.SOA]: ["primary", "admin"],
+  [types.SRV]: ["target"],
+  [types.CAA]: [],
+};
+
+function toTexts({ data }: Fields): string[] {
+  const texts = Array.isArray(data) ? (data as readonly string[]) : [String(data)];
+  // dns2 takes buffers here, though its types say strings only.
+  return texts.map((text) => Buffer.from(text, "latin1")) as unknown as string[];
 }
 
 /** A type that dns2 does not know goes in as it is. */

@@ -18,16 +18,30 @@ describe("names that people write", () => {
     { text: "A.b", name: "a.b.stream.test." },
     { text: "*.img", name: "*.img.stream.test." },
     { text: "_sip._tcp", name: "_sip._tcp.stream.test." },
+    { text: "a\\.b", name: "a\\.b.stream.test." },
+    { text: "\\065\\000\\255.", name: "a\\000\\255." },
+    { text: 'a\\"\\@\\;b.', name: 'a\\"\\@\\;b.' },
+    { text: "a\\.", name: "a\\..stream.test." },
   ])("$text is $name", ({ text, name }) => {
     expect(formatName(parseName(text, origin)!)).toBe(name);
   });
 
-  it.each(["", "..", "a..b", ".a", "a".repeat(64), "a b", "a\\.b", "ä", `${"a.".repeat(130)}a`])(
-    "%j is none",
-    (text) => {
-      expect(parseName(text, origin)).toBeUndefined();
-    },
-  );
+  it.each([
+    "",
+    "..",
+    "a..b",
+    ".a",
+    "a".repeat(64),
+    "a b",
+    "a\\",
+    "a\\12",
+    "a\\256",
+    "ä",
+    "a\\ä",
+    `${"a.".repeat(130)}a`,
+  ])("%j is none", (text) => {
+    expect(parseName(text, origin)).toBeUndefined();
+  });
 
   it("the parent of a name lacks its first label", () => {
     const name = (text: string) => parseName(text, "")!;

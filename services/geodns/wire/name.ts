@@ -43,20 +43,48 @@ export function lowerByte(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
 }
 
-/** Reads a name as people write it. Without a closing dot it is relative to `origin`; "@" is the origin.
- * @returns undefined if a label is empty, over 63 bytes or not printable ASCII, or the name is too long */
+/** Reads a name as people write it. Without a closing dot it is relative to `origin`; "@" is the origin. `\.` is a dot
+ * inside a label, `\DDD` the byte of that number (RFC 1035 §5.1).
+ * @returns undefined if a label is empty or over 63 bytes, a byte is neither printable ASCII nor escaped, or the name is
+ *   too long */
 export function parseName(text: string, origin: Name): Name | undefined {
   if (text === "@") return origin;
   if (text === ".") return "";
-  const absolute = text.endsWith(".");
-  const labels = (absolute ? text.slice(0, -1) : text).split(".");
   let name = "";
-  for (const label of labels) {
-    if (label.length > labelBytesMax || !/^[!-~]+$/.test(label) || label.includes("\\")) return undefined;
-    name += String.fromCharCode(label.length) + label.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  let label = "";
+  let at = 0;
+  while (at < text.length) {
+    const character = text.charAt(at);
+    if (character === ".") {
+      if (label === "" || label.length > labelBytesMax) return undefined;
+      name += String.fromCharCode(label.length) + label;
+      label = "";
+      at++;
+      continue;
+    }
+    const escaped = character === "\\" ? readEscape(text, at) : undefined;
+    if (escaped === undefined && (character === "\\" || character <= " " || character > "~")) return undefined;
+    label += lowerLetters(escaped?.character ?? character);
+    at = escaped?.end ?? at + 1;
   }
-  if (!absolute) name += origin;
+  if (text === "" || label.length > labelBytesMax) return undefined;
+  if (label !== "") name += String.fromCharCode(label.length) + label + origin; // no closing dot
   return name.length + 1 <= nameBytesMax ? name : undefined;
+}
+
+/** The byte that `\DDD` or `\X` stands for; undefined where it stands for none. @param at of the backslash */
+export function readEscape(text: string, at: number): { character: string; end: number } | undefined {
+  const next = text.charAt(at + 1);
+  if (next === "" || next > "~") return undefined;
+  if (next < "0" || next > "9") return { character: next, end: at + 2 };
+  const digits = text.slice(at + 1, at + 4);
+  if (!/^\d{3}$/.test(digits) || Number(digits) > 255) return undefined;
+  return { character: String.fromCharCode(Number(digits)), end: at + 4 };
+}
+
+/** ASCII letters only: other bytes have no case (RFC 4343). */
+function lowerLetters(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /** A name for people: "www.stream.test.", unusual bytes escaped as \DDD (RFC 1035 §5.1). */
@@ -71,7 +99,7 @@ export function formatName(name: Name): string {
 }
 
 function escapeCharacter(character: string): string {
-  if (character === "." || character === "\\") return `\\${character}`;
+  if ('.\\"();@$'.includes(character)) return `\\${character}`; // they mean something in zone files
   if (character > " " && character <= "~") return character;
   return `\\${String(character.charCodeAt(0)).padStart(3, "0")}`;
 }
@@ -79,4 +107,13 @@ function escapeCharacter(character: string): string {
 /** The name without its first label; the root's parent is the root. */
 export function parentOf(name: Name): Name {
   return name === "" ? "" : name.slice(1 + name.charCodeAt(0));
+}
+
+/** Whether a name is `above` or below it. */
+export function isAtOrBelow(name: Name, above: Name): boolean {
+  for (let rest = name; rest.length >= above.length; rest = parentOf(rest)) {
+    if (rest === above) return true;
+    if (rest === "") return false;
+  }
+  return false;
 }

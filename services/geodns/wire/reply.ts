@@ -64,7 +64,7 @@ export function writeReply(
   write16(out, 4, query.hasQuestion ? 1 : 0);
   write16(out, 6, body.answers);
   write16(out, 8, body.authority);
-  write16(out, 10, (withAdditional ? body.additional : 0) + (query.hasEdns ? 1 : 0));
+  write16(out, 10, (withAdditional ? body.additional : body.glue) + (query.hasEdns ? 1 : 0));
   for (let i = headerBytes; i < questionEnd; i++) out[i] = message[i] ?? 0;
   const end = copyBody(out, questionEnd, body, withAdditional, query.nameBytes - body.nameBytes);
   return query.hasEdns ? writeOpt(out, end, query, head, scopePrefix, extras) : end;

@@ -2,9 +2,8 @@ import { describe, expect, it } from "vitest";
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import { types } from "../wire/codes.ts";
 import { formatName, parseName } from "../wire/name.ts";
-import type { Name } from "../wire/name.ts";
 import { resolve } from "./resolve.ts";
-import { buildZone } from "./zone.ts";
+import { buildZones } from "./build.ts";
 
 const soa = { primary: "ns1", contact: "hostmaster", negativeTtl: "30s" };
 
@@ -15,12 +14,7 @@ function zonesOf(dnsZones: Record<string, unknown>) {
     services: { web: { regions: {} } },
     dnsZones,
   });
-  return new Map<Name, ReturnType<typeof buildZone>>(
-    Object.entries(config.dnsZones).map(([name, zone]) => {
-      const built = buildZone(name, zone);
-      return [built.apex, built];
-    }),
-  );
+  return buildZones(config.dnsZones).zones;
 }
 
 const zones = zonesOf({
@@ -48,9 +42,9 @@ const zones = zonesOf({
   "other.test": {
     soa: { ...soa, negativeTtl: "1h" },
     ttl: "10m",
-    records: { www: { A: ["192.0.2.9"], AAAA: ["2001:db8::9"] } },
+    records: { "@": { NS: ["www"] }, www: { A: ["192.0.2.9"], AAAA: ["2001:db8::9"] } },
   },
-  "deep.stream.test": { soa, records: { "@": { A: ["192.0.2.8"] } } },
+  "deep.stream.test": { soa, records: { "@": { A: ["192.0.2.8"], NS: ["@"] } } },
 });
 
 function ask(text: string, type: keyof typeof types | number = "A") {
@@ -104,7 +98,7 @@ describe("negative answers", () => {
     { name: "b.c.stream.test", type: "A", rcode: "NOERROR", soa: "stream.test. 30" },
     { name: "c.stream.test", type: "ANY", rcode: "NOERROR", soa: "stream.test. 30" },
     { name: "wild.stream.test", type: "A", rcode: "NOERROR", soa: "stream.test. 30" },
-    { name: "deep.stream.test", type: "NS", rcode: "NOERROR", soa: "deep.stream.test. 30" },
+    { name: "deep.stream.test", type: "TXT", rcode: "NOERROR", soa: "deep.stream.test. 30" },
     { name: "www.stream.test", type: "TXT", rcode: "NOERROR", soa: "stream.test. 30" },
   ] as const)("$name $type: $rcode", ({ name, type, rcode, soa: expected }) => {
     expect(ask(name, type)).toMatchObject({ rcode, answers: [], negative: true, soa: expected });

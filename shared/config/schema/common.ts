@@ -11,6 +11,11 @@ export const durationSchema = z
   .transform((text) => parseDurationMs(text) ?? 0)
   .meta({ title: "duration", examples: ["500ms", "10s", "5m"] });
 
+/** A TTL, or another time of the DNS (RFC 2181 §8): "5m" → seconds. */
+export const ttlSecondsSchema = durationSchema
+  .refine((ms) => ms % 1_000 === 0 && ms <= 2_147_483_647_000, "whole seconds, below 2^31")
+  .transform((ms) => ms / 1_000);
+
 /** "16KiB", "10MiB" → bytes. */
 export const bytesSchema = z
   .string()

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
-import { absoluteName, checkNames } from "./dns-names.ts";
+import { checkDnsZones, dnsZoneSchema, nameSchema } from "./dns-zone.ts";
 import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
 import {
   addressSchema,
@@ -13,55 +13,10 @@ import {
   locationSchema,
   nodeKeys,
   socketAddressSchema,
+  ttlSecondsSchema,
 } from "./common.ts";
 
-const ttlSchema = durationSchema.refine(
-  (ms) => ms % 1_000 === 0 && ms <= 2_147_483_647_000,
-  "whole seconds, below 2^31",
-);
-const ttlSeconds = ttlSchema.transform((ms) => ms / 1_000);
 const one = <T extends z.ZodType>(schema: T) => z.array(schema).min(1);
-
-/** Relative to the dnsZone without a closing dot, as in zone files (RFC 1035 §5.1); "@" is the dnsZone itself. */
-const nameSchema = z
-  .string()
-  .max(254)
-  .regex(/^(?:@|\.|[!-\-/-[\]-~]{1,63}(?:\.[!-\-/-[\]-~]{1,63})*\.?)$/, "a domain name")
-  .meta({ title: "domain name" });
-const ipv4Schema = addressSchema.refine((text) => parseAddress(text)?.length === 4, "an IPv4 address");
-const ipv6Schema = addressSchema.refine((text) => parseAddress(text)?.length === 16, "an IPv6 address");
-const txtCharactersMax = 16_384; // of one record: with its name and an OPT it must fit a message over TCP
-
-/** The record sets of one name. `geo` and CNAME stand alone beside no address. */
-const recordsSchema = z.strictObject({
-  A: one(ipv4Schema).optional().describe("IPv4 addresses"),
-  AAAA: one(ipv6Schema).optional().describe("IPv6 addresses"),
-  NS: one(nameSchema).optional().describe("name servers, of the dnsZone at @"),
-  TXT: one(z.string().max(txtCharactersMax)).optional().describe("one record each; long ones are split"),
-  CNAME: nameSchema.optional().describe("this name is another name for that one"),
-  geo: z.string().optional().describe("name of a service: A and AAAA are steered"),
-  ttl: ttlSeconds.optional().describe("of these records; default: that of the dnsZone"),
-});
-
-const dnsZoneSchema = z.strictObject({
-  soa: z
-    .strictObject({
-      primary: nameSchema.describe("the first name server"),
-      contact: nameSchema.describe("mail address of who runs it, its @ as a dot"),
-      serial: z.int().min(0).max(4_294_967_295).default(1).describe("higher after every change, for secondaries"),
-      refresh: ttlSeconds.prefault("1h").describe("after which a secondary asks again"),
-      retry: ttlSeconds.prefault("10m").describe("after which a secondary that asked in vain asks again"),
-      expire: ttlSeconds.prefault("7d").describe("after which a secondary that asked in vain answers no more"),
-      negativeTtl: ttlSeconds.prefault("30s").describe("how long resolvers keep that there is no such name or type"),
-    })
-    .describe("start of authority (RFC 1035 §3.3.13)"),
-  ttl: ttlSeconds.prefault("5m").describe("of records without their own"),
-  records: z
-    .record(nameSchema, recordsSchema)
-    .describe("name below the dnsZone → its records; @ is the dnsZone itself"),
-});
-export type DnsZoneConfig = z.output<typeof dnsZoneSchema>;
-export type RecordsConfig = z.output<typeof recordsSchema>;
 
 const regionListSchema = z.array(z.string()).min(1);
 
@@ -107,7 +62,7 @@ function regionMustExist(
 }
 
 const serviceSchema = z.strictObject({
-  ttl: ttlSeconds.prefault("10s").describe("of the steered addresses: how long clients stay with a failed one"),
+  ttl: ttlSecondsSchema.prefault("10s").describe("of the steered addresses: how long clients stay with a failed one"),
   answers: z.int().min(1).max(32).default(2).describe("addresses in one answer, rotated"),
   balance: balanceSchema
     .extract(["round-robin", "weighted", "random"])
@@ -165,18 +120,7 @@ export const geodnsSchema = crossCheck(
         regionMustExist(context, config.regions, region, ["services", name, "regions", region]);
       checkService(context, service, ["services", name]);
     }
-    checkNames(context, config.dnsZones);
-    for (const [zone, { records }] of Object.entries(config.dnsZones))
-      for (const [owner, record] of Object.entries(records)) {
-        const path = ["dnsZones", zone, "records", owner];
-        checkRecords(context, record, absoluteName(owner, zone) === absoluteName("@", zone), path);
-        if (record.geo !== undefined && !Object.hasOwn(config.services, record.geo))
-          context.addIssue({
-            code: "custom",
-            path: [...path, "geo"],
-            message: `there is no service "${record.geo}" (known: ${Object.keys(config.services).join(", ") || "none"})`,
-          });
-      }
+    checkDnsZones(context, config.dnsZones, config.services);
   },
 );
 export type GeodnsConfig = z.output<typeof geodnsSchema>;
@@ -195,20 +139,4 @@ function checkService(context: z.core.$RefinementCtx, service: GeoServiceConfig,
       seen.add(address);
     }
   }
-}
-
-/** What the DNS does not allow to stand together at one name. */
-function checkRecords(
-  context: z.core.$RefinementCtx,
-  { A, AAAA, NS, TXT, CNAME, geo }: RecordsConfig,
-  isTop: boolean,
-  path: PropertyKey[],
-): void {
-  const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [...path, key], message });
-  if (CNAME !== undefined && isTop) issue("CNAME", "cannot stand at the top of a dnsZone (RFC 1034 §3.6.2)");
-  if (CNAME !== undefined && (A ?? AAAA ?? NS ?? TXT ?? geo) !== undefined)
-    issue("CNAME", "must stand alone (RFC 1034 §3.6.2)");
-  if (geo !== undefined && (A ?? AAAA) !== undefined)
-    issue("geo", "is answered with A and AAAA of a service: no others may stand beside it");
-  if (NS && !isTop) issue("NS", "can stand at @ only: no part of a dnsZone is delegated");
 }
