@@ -2,6 +2,9 @@ import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { runService } from "#shared/server/run.ts";
 import type { Host, ServiceDefinition } from "#shared/server/service.ts";
 import { checkedGeodnsSchema } from "./config.ts";
+import { diskFiles } from "./zone-files.ts";
+import { buildZones } from "./zone/build.ts";
+import { formatPlace } from "./zone/record.ts";
 import { NameServer } from "./name-server.ts";
 
 /** Starts a name server. Its listeners answer at once; steered names only after the first health round.
@@ -10,6 +13,12 @@ export function start(config: GeodnsConfig, host: Host): Promise<NameServer> {
   return NameServer.start(config, host);
 }
 
-export const geodns: ServiceDefinition<GeodnsConfig> = { name: "geodns", schema: checkedGeodnsSchema, start };
+/** Reads zone files too. */
+function check({ dnsZones }: GeodnsConfig): string[] {
+  const { warnings } = buildZones(dnsZones, diskFiles);
+  return warnings.map(({ place, message }) => `${formatPlace(place)}: ${message} (warning)`);
+}
+
+export const geodns: ServiceDefinition<GeodnsConfig> = { name: "geodns", schema: checkedGeodnsSchema, check, start };
 
 if (import.meta.main) await runService(geodns, process.argv.slice(2));

@@ -18,6 +18,7 @@ import type { Listener, ListenerOptions } from "./listeners.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SteeredService } from "./steered-service.ts";
+import { diskFiles } from "./zone-files.ts";
 import { buildZones } from "./zone/build.ts";
 import { formatPlace } from "./zone/record.ts";
 
@@ -28,6 +29,8 @@ interface Parts {
   readonly config: GeodnsConfig;
   readonly geo: GeoParts;
   readonly zones: CompiledZones;
+  /** Zone files that were read. */
+  readonly files: readonly string[];
   readonly services: ReadonlyMap<string, SteeredService>;
 }
 
@@ -44,8 +47,8 @@ export class NameServer implements Service<GeodnsConfig> {
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
-    const [zones, geo] = [zonesOf(config, host.log), await geoPartsOf({ geo: config.geo, rules: config })];
-    const server = new NameServer(config, host, geo, zones);
+    const [read, geo] = [readZones(config, host.log), await geoPartsOf({ geo: config.geo, rules: config })];
+    const server = new NameServer({ config, geo, ...read }, host);
     try {
       server.#listeners = await listenAll(config.listen, server.#listening);
     } catch (error) {
@@ -56,7 +59,8 @@ export class NameServer implements Service<GeodnsConfig> {
     return server;
   }
 
-  private constructor(config: GeodnsConfig, host: Host, geo: GeoParts, zones: Parts["zones"]) {
+  private constructor(parts: Omit<Parts, "services">, host: Host) {
+    const { config } = parts;
     this.#host = host;
     const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
       this.#answer(message, client, transport, out);
@@ -67,7 +71,7 @@ export class NameServer implements Service<GeodnsConfig> {
     });
     const onSendFailed = () => this.#counters.countDropped("udp");
     this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
-    this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
+    this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot());
     host.metrics.beforeRender(() => this.#tellCounts());
   }
@@ -80,6 +84,10 @@ export class NameServer implements Service<GeodnsConfig> {
   notReady(): string | undefined {
     const waiting = [...this.#parts.services.values()].filter((service) => !service.isReady).map(({ name }) => name);
     return waiting.length > 0 ? `first health round of ${waiting.join(", ")}` : undefined;
+  }
+
+  files(): readonly string[] {
+    return this.#parts.files;
   }
 
   pools(): Iterable<AdminPool> {
@@ -118,7 +126,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const [zones, geo] = [zonesOf(config, this.#host.log), await geoPartsOf({ geo: config.geo, rules: config })];
+    const [read, geo] = [readZones(config, this.#host.log), await geoPartsOf({ geo: config.geo, rules: config })];
     const added = await listenAll(
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
@@ -129,7 +137,7 @@ export class NameServer implements Service<GeodnsConfig> {
     inherit();
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
-    this.#swap({ config, geo, zones }, fresh, added);
+    this.#swap({ config, geo, ...read }, fresh, added);
     for (const [name, service] of before.services) {
       const successor = this.#parts.services.get(name);
       if (successor !== service) service.stop(successor);
@@ -267,8 +275,10 @@ function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
   return fresh.map(([name]) => name);
 }
 
-function zonesOf(config: GeodnsConfig, log: Host["log"]): CompiledZones {
-  const { zones, warnings } = buildZones(config.dnsZones);
+/** What stands in the dnsZones and their files, encoded.
+ * @throws {ConfigError} with everything that is wrong with them */
+function readZones(config: GeodnsConfig, log: Host["log"]): Pick<Parts, "zones" | "files"> {
+  const { zones, warnings, files } = buildZones(config.dnsZones, diskFiles);
   for (const { place, message } of warnings) log.warn({ place: formatPlace(place), message }, "zone_warning");
-  return compileZones(zones);
+  return { zones: compileZones(zones), files };
 }

@@ -20,6 +20,8 @@ export class Lifecycle<Config extends NodeConfig> {
   #admin: AdminListener | undefined;
   #phase: Phase = "starting";
   #revision = 0;
+  /** Called whenever a config has come into force. */
+  onConfigured: () => void = () => {};
   #lastReload: { at: string; ok: boolean; error: string | null } | null = null;
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -28,6 +30,11 @@ export class Lifecycle<Config extends NodeConfig> {
     this.#host = host;
     this.#readConfig = readConfig;
     this.#startedMs = host.clock.nowMs();
+  }
+
+  /** Files beside the config that the service is made of. */
+  get files(): readonly string[] {
+    return this.#service?.files?.() ?? [];
   }
 
   /** The real address of the admin listener. */
@@ -118,6 +125,7 @@ export class Lifecycle<Config extends NodeConfig> {
 
   #countRevision(): void {
     this.#revision++;
+    this.onConfigured();
     this.#host.metrics.set("watershed_config_revision", {}, this.#revision);
   }
 

@@ -35,12 +35,13 @@ export async function runService<Config extends NodeConfig>(
     const read = () => readConfig(definition, options);
     const config = read();
     if (options.check) {
+      for (const odd of definition.check?.(config) ?? []) process.stderr.write(`${odd}\n`);
       process.stdout.write(`${options.config ?? options.topology}: ok\n`);
       return;
     }
     const lifecycle = new Lifecycle(definition, createHost(definition.name, config), read);
     lifecycle.obeySignals();
-    if (options.watch) watchFile(options.config ?? options.topology ?? "", () => void lifecycle.tryReload());
+    if (options.watch) watchAll(options.config ?? options.topology ?? "", lifecycle);
     await lifecycle.start(config);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
@@ -53,6 +54,27 @@ export async function runService<Config extends NodeConfig>(
   }
 }
 
+/** The config, and the files that it is made of as it stands: both may change with every reload. */
+function watchAll<Config extends NodeConfig>(config: string, lifecycle: Lifecycle<Config>): void {
+  const watched = new Map<string, { close(): void }>();
+  const watch = () => {
+    const files = new Set([config, ...lifecycle.files]);
+    for (const [file, watcher] of watched) {
+      if (files.has(file)) continue;
+      watcher.close();
+      watched.delete(file);
+    }
+    for (const file of files)
+      if (!watched.has(file))
+        watched.set(
+          file,
+          watchFile(file, () => void lifecycle.tryReload()),
+        );
+  };
+  watch();
+  lifecycle.onConfigured = watch;
+}
+
 function parseOptions(service: string, argv: readonly string[]): Options {
   const command = new Command(`watershed run ${service}`)
     .description(`Runs one ${service} from its own config file, or as a node of a topology.`)
@@ -62,7 +84,7 @@ function parseOptions(service: string, argv: readonly string[]): Options {
     .option("--scale <name>", "scale of the topology")
     .addOption(new Option("--plan <name>", "where the topology lives; default: loopback").choices(planNames))
     .option("--check", "validate the config and exit")
-    .option("--watch", "reload when the file changes")
+    .option("--watch", "reload when the file changes, or one that it is made of")
     .allowExcessArguments(false)
     .exitOverride();
   const options = command.parse(argv, { from: "user" }).opts<Options>();

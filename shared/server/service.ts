@@ -30,6 +30,8 @@ export interface Service<Config> {
   explain(query: URLSearchParams): Record<string, unknown>;
   /** A recorded decision that the decision log does not hold, such as that of a live connection. */
   findDecision?(id: string): Decision | undefined;
+  /** Files beside the config that it is made of: --watch reloads when one of them changes. */
+  files?(): readonly string[];
   pools(): Iterable<AdminPool>;
   /** Swaps the config whole; what is under way goes on.
    * @throws {UsageError} if a key changed that needs a restart; then nothing has changed */
@@ -54,5 +56,9 @@ export interface NodeConfig {
 export interface ServiceDefinition<Config extends NodeConfig> {
   readonly name: string;
   readonly schema: ZodType<Config>;
+  /** What --check looks at beyond the config itself, such as files that it names.
+   * @returns what is odd, but no error
+   * @throws {UsageError} with everything that is wrong */
+  check?(config: Config): readonly string[];
   start(config: Config, host: Host): Promise<Service<Config>>;
 }

@@ -57,7 +57,8 @@ const config = geodnsSchema.parse({
     },
   },
 });
-const zones = compileZones(buildZones(config.dnsZones).zones);
+const noFiles = { read: () => "", locate: (path: string) => path };
+const zones = compileZones(buildZones(config.dnsZones, noFiles).zones);
 const database: GeoDatabase = {
   find: () => ({ place: undefined, prefix: 8 }),
   walk: ({ addressBytes }, visit) => {

@@ -55,6 +55,9 @@ const typeNames = new Map<number, string>(
   Object.entries({ ...types, ...otherTypes }).map(([name, code]) => [code, name] as const),
 );
 
+/** Names that can stand in a zone file. */
+export const typeNamesOfData = [...typeNames].filter(([code]) => code < 128 || code > 255).map(([, name]) => name);
+
 /** "A"; "TYPE1234" for a type without a name here (RFC 3597 §5). */
 export function typeName(type: number): string {
   return typeNames.get(type) ?? `TYPE${type}`;

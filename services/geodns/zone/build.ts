@@ -3,62 +3,116 @@ import type { DnsZoneConfig } from "#shared/config/schema/dns-zone.ts";
 import { assert } from "#shared/core/error.ts";
 import { formatName, isAtOrBelow, parentOf, parseName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
-import { types } from "../wire/codes.ts";
+import { typeName, types } from "../wire/codes.ts";
 import { assemble, fillAbove } from "./assemble.ts";
 import type { Assembly } from "./assemble.ts";
 import { readInline } from "./inline.ts";
-import { toProblem } from "./record.ts";
-import type { Finding } from "./record.ts";
+import { RecordError } from "./rdata/words.ts";
+import { formatPlace, toProblem } from "./record.ts";
+import type { Finding, ZoneRecord } from "./record.ts";
 import { closestZone } from "./resolve.ts";
 import { emptyNode } from "./zone.ts";
+import { readZoneFile } from "./zone-file.ts";
+import type { FileSource, ZoneFile } from "./zone-file.ts";
 import type { Zone } from "./zone.ts";
 
 /** Every dnsZone of a config, by its apex. */
 export interface BuiltZones {
   readonly zones: ReadonlyMap<Name, Zone>;
   readonly warnings: readonly Finding[];
+  /** Zone files that were read. */
+  readonly files: readonly string[];
 }
 
 /** Builds and checks every dnsZone.
- * @throws {ConfigError} with everything that is wrong with any of them */
-export function buildZones(dnsZones: Readonly<Record<string, DnsZoneConfig>>): BuiltZones {
-  const assemblies = Object.entries(dnsZones).map(([name, config]) => assembleZone(name, config));
-  const problems = assemblies.flatMap(({ problems }) => problems);
+ * @throws {ConfigError} with everything that is wrong with any of them, their files included */
+export function buildZones(dnsZones: DnsZones, source: FileSource): BuiltZones {
+  const assemblies = Object.entries(dnsZones).map(([name, config]) => assembleZone(name, config, source));
+  const problems = assemblies.flatMap((one) => one.problems);
   if (problems.length > 0) throw new ConfigError(problems.map(toProblem));
   const zones = new Map(assemblies.flatMap(({ zone }) => (zone ? [[zone.apex, zone] as const] : [])));
   const warnings = assemblies.flatMap((one) => one.warnings);
-  return { zones: delegateNested(zones, warnings), warnings };
+  const files = [...new Set(assemblies.flatMap((one) => one.files))];
+  return { zones: delegateNested(zones, warnings), warnings, files };
 }
+
+type DnsZones = Readonly<Record<string, DnsZoneConfig>>;
 
 /** What is wrong with the records that stand in the config, and with dnsZones that have no others. */
 export function findProblems(
-  dnsZones: Readonly<Record<string, DnsZoneConfig>>,
+  dnsZones: DnsZones,
 ): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
-  const problems = Object.entries(dnsZones).flatMap(([name, config]) => assembleZone(name, config).problems);
+  const problems = Object.entries(dnsZones).flatMap(([name, config]) => {
+    const apex = apexOf(name);
+    const inline = readInline(name, config, apex);
+    if (inline.problems.length > 0 || config.file !== undefined) return inline.problems;
+    return assemble({ name, apex, ttl: config.ttl, ...inline }).problems;
+  });
   return problems.flatMap(({ place, message }) => ("path" in place ? [{ path: place.path, message }] : []));
 }
 
-/** One dnsZone on its own.
+/** One dnsZone without a file.
  * @throws {ConfigError} with everything that is wrong */
 export function buildZone(name: string, config: DnsZoneConfig): Zone {
-  const { zone, problems } = assembleZone(name, config);
+  const { zone, problems } = assembleZone(name, config, undefined);
   if (!zone) throw new ConfigError(problems.map(toProblem));
   return zone;
 }
 
-/** What can be said of a dnsZone; its records are checked as a whole only if each of them is right. */
-function assembleZone(name: string, config: DnsZoneConfig): Assembly {
+function apexOf(name: string): Name {
   const apex = parseName(name === "@" ? "." : name, "");
   assert(apex !== undefined, `${name} was validated with the config`);
+  return apex;
+}
+
+/** What can be said of a dnsZone; its records are checked as a whole only if each of them is right. */
+function assembleZone(
+  name: string,
+  config: DnsZoneConfig,
+  source: FileSource | undefined,
+): Assembly & { readonly files: readonly string[] } {
+  const apex = apexOf(name);
   const inline = readInline(name, config, apex);
-  if (config.file !== undefined)
+  const { problems, files, records } =
+    config.file === undefined || !source ? noFile : readFileOf(name, config.file, { apex, ttl: config.ttl }, source);
+  const wrong = [...inline.problems, ...problems, ...conflicts(inline.records, records)];
+  if (wrong.length > 0) return { zone: undefined, problems: wrong, warnings: [], files };
+  const parts = { name, apex, ttl: config.ttl, records: [...inline.records, ...records], steered: inline.steered };
+  return { ...assemble(parts), files };
+}
+
+const noFile: ZoneFile = { records: [], problems: [], files: [] };
+
+function readFileOf(
+  name: string,
+  file: string,
+  { apex, ttl }: { apex: Name; ttl: number },
+  source: FileSource,
+): ZoneFile {
+  try {
+    return readZoneFile(file, apex, ttl, source);
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    const place = { path: ["dnsZones", name, "file"] };
     return {
-      zone: undefined,
-      problems: [{ place: { path: ["dnsZones", name, "file"] }, message: "zone files are not read yet" }],
-      warnings: [],
+      records: [],
+      problems: [{ place, message: `${file}: ${error.message}` }],
+      files: [source.locate(file, undefined)],
     };
-  if (inline.problems.length > 0) return { zone: undefined, problems: inline.problems, warnings: [] };
-  return assemble({ name, apex, ttl: config.ttl, records: inline.records, steered: inline.steered });
+  }
+}
+
+/** A record set stands in the file or in the config, whole: nobody would look for the rest of it elsewhere. */
+function conflicts(inline: readonly ZoneRecord[], filed: readonly ZoneRecord[]): Finding[] {
+  const keyOf = ({ owner, type }: ZoneRecord) => `${type} ${owner}`;
+  const places = new Map(inline.map((record) => [keyOf(record), record.place]));
+  return filed.flatMap((record) => {
+    const other = places.get(keyOf(record));
+    if (!other) return [];
+    places.delete(keyOf(record));
+    const set = `${formatName(record.owner)} ${typeName(record.type)}`;
+    return [{ place: record.place, message: `${set} stands in the config too: ${formatPlace(other)}` }];
+  });
 }
 
 /** A dnsZone below another of ours is delegated there, whether its NS are repeated there or not: the upper one must know

@@ -8,13 +8,15 @@ import { additionalOf } from "./additional.ts";
 import { buildZones } from "./build.ts";
 import { resolve } from "./resolve.ts";
 
+const noFiles = { read: () => "", locate: (path: string) => path };
+
 const soa = { primary: "ns1", contact: "hostmaster", negativeTtl: "30s" };
 const apex = { NS: ["ns1"] };
 const digest = "2BB183AF5F22588179A53B0A98631FAD1A292118";
 
 function build(dnsZones: Record<string, unknown>) {
   const services = { web: { regions: {} } };
-  return buildZones(geodnsSchema.parse({ listen: ["127.0.0.1:0"], regions: {}, services, dnsZones }).dnsZones);
+  return buildZones(geodnsSchema.parse({ listen: ["127.0.0.1:0"], regions: {}, services, dnsZones }).dnsZones, noFiles);
 }
 
 const { zones } = build({
@@ -145,6 +147,49 @@ describe("wildcards", () => {
     expect(ask("x.star.a.test")).toMatchObject({ rcode: "NOERROR", answers: [], soa: "a.test" });
     expect(ask("x.*.star.a.test")).toMatchObject({ rcode: "NXDOMAIN" });
     expect(ask("*.star.a.test")).toMatchObject({ rcode: "NOERROR", soa: "a.test" });
+  });
+});
+
+describe("a zone file beside records of the config", () => {
+  const file = "@ 1h SOA ns1 h 7 1h 1h 1h 60\n NS ns1\nns1 A 192.0.2.1\nwww TXT file\n";
+  const buildWith = (config: Record<string, unknown>, text = file) => {
+    const dnsZones = { "a.test": { file: "a.zone", ...config } };
+    const schema = geodnsSchema.parse({
+      listen: ["127.0.0.1:0"],
+      regions: {},
+      services: { web: { regions: {} } },
+      dnsZones,
+    });
+    return buildZones(schema.dnsZones, { ...noFiles, read: () => text });
+  };
+
+  it("makes one dnsZone of both", () => {
+    const built = buildWith({ records: { www: { geo: "web" }, mail: { A: ["192.0.2.2"] } } });
+    const zone = built.zones.get(parseName("a.test", "")!)!;
+    expect(built.files).toEqual(["a.zone"]);
+    expect(zone.nodes.get(parseName("www.a.test", "")!)).toMatchObject({ steered: { service: "web" } });
+    expect(zone.nodes.get(parseName("www.a.test", "")!)?.sets.get(16)?.texts).toEqual(['"file"']);
+    expect(zone.negativeSoa.set).toMatchObject({ ttl: 60 });
+    expect(zone.recordCount).toBe(6);
+  });
+
+  it("conflicts are told with both places", () => {
+    const records = { ns1: { A: ["192.0.2.2"] }, www: { CNAME: "ns1" } };
+    const build = () => buildWith({ soa, records }, `${file}x.test. A 192.0.2.9\nbad A x\n`);
+    expect(() => build()).toThrow(
+      [
+        'a.zone:6:7: expected an IPv4 address, got "x"',
+        'a.zone:1:1: a.test. SOA stands in the config too: dnsZones["a.test"].soa',
+        'a.zone:3:1: ns1.a.test. A stands in the config too: dnsZones["a.test"].records.ns1.A[0]',
+      ].join("\n"),
+    );
+    expect(() => buildWith({ records: { www: { CNAME: "ns1" } } }, `${file}x.test. A 192.0.2.9\n`)).toThrow(
+      [
+        "a.zone:5:1: x.test. is outside the dnsZone a.test.",
+        'dnsZones["a.test"].records.www.CNAME: CNAME must stand alone, but www.a.test. has TXT too (RFC 1034 §3.6.2)',
+      ].join("\n"),
+    );
+    expect(() => buildWith({}, "")).toThrow('dnsZones["a.test"]: has no SOA record');
   });
 });
 

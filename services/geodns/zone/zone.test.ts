@@ -5,6 +5,8 @@ import { formatName, parseName } from "../wire/name.ts";
 import { resolve } from "./resolve.ts";
 import { buildZones } from "./build.ts";
 
+const noFiles = { read: () => "", locate: (path: string) => path };
+
 const soa = { primary: "ns1", contact: "hostmaster", negativeTtl: "30s" };
 
 function zonesOf(dnsZones: Record<string, unknown>) {
@@ -14,7 +16,7 @@ function zonesOf(dnsZones: Record<string, unknown>) {
     services: { web: { regions: {} } },
     dnsZones,
   });
-  return buildZones(config.dnsZones).zones;
+  return buildZones(config.dnsZones, noFiles).zones;
 }
 
 const zones = zonesOf({
