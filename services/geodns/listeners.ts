@@ -2,6 +2,7 @@ import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { listenUdp } from "#shared/net/listen-udp.ts";
 import { listenTcp } from "#shared/net/listen.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 import type { Client, Transport } from "./answer.ts";
 import { Peer } from "./peer.ts";
 import { udpBytesMax } from "./wire/reply.ts";
@@ -21,6 +22,7 @@ export interface ListenerOptions {
   /** @param out takes the reply from 0; as long as the largest message
    * @returns bytes of the reply; 0 for silence. Must not throw. */
   readonly answer: (message: Buffer, client: Client, transport: Transport, out: Uint8Array) => number;
+  readonly sharing: Sharing | undefined;
   /** A reply over UDP could not be sent. */
   readonly onSendFailed: () => void;
 }
@@ -33,6 +35,7 @@ export async function listen(address: string, options: ListenerOptions): Promise
     const tcp = await listenTcp({
       address,
       allowHalfOpen: true,
+      sharing: options.sharing,
       onConnection: (socket) => options.connections.accept(socket),
     });
     try {
@@ -45,11 +48,12 @@ export async function listen(address: string, options: ListenerOptions): Promise
   }
 }
 
-function listenDatagrams(address: string, { answer, onSendFailed }: ListenerOptions) {
+function listenDatagrams(address: string, { answer, onSendFailed, sharing }: ListenerOptions) {
   const peer = new Peer();
   let out = Buffer.allocUnsafeSlow(udpBytesMax);
   return listenUdp({
     address,
+    sharing,
     onDatagram: (message, from, listener) => {
       if (!peer.take(from.address) || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
       const length = answer(message, peer, "udp", out);

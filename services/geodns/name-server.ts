@@ -67,7 +67,7 @@ export class NameServer implements Service<GeodnsConfig> {
       answer: (message, client, out) => answerOne(message, client, "tcp", out),
     });
     const onSendFailed = () => this.#counters.countDropped("udp");
-    this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
+    this.#listening = { connections: this.#connections, answer: answerOne, sharing: host.sharing, onSendFailed };
     this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot());
     host.metrics.beforeRender(() => this.#tellCounts());

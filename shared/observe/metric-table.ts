@@ -4,6 +4,8 @@ interface Metric {
   readonly type: MetricType;
   readonly help: string;
   readonly labels: readonly string[];
+  /** What a gauge is where several processes share the sockets: that of the first (default), the sum, the smallest. */
+  readonly across?: "sum" | "min";
   /** Upper bounds of a histogram's buckets, in its unit. */
   readonly buckets?: readonly number[];
 }
@@ -12,9 +14,14 @@ const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 /** Every metric there is. `GET /metrics` shows those that a service has touched; names follow Prometheus' conventions. */
 export const metricTable = {
-  watershed_ready: { type: "gauge", help: "1 while the node is ready", labels: [] },
+  watershed_ready: { type: "gauge", help: "1 while the node is ready", labels: [], across: "min" },
   watershed_reloads_total: { type: "counter", help: "Reloads of the config", labels: ["result"] },
   watershed_config_revision: { type: "gauge", help: "Counts the configs in force since the start", labels: [] },
+  watershed_worker_restarts_total: {
+    type: "counter",
+    help: "Worker processes that were lost and replaced",
+    labels: [],
+  },
   watershed_health_checks_total: { type: "counter", help: "Active checks", labels: ["pool", "result"] },
   watershed_endpoint_eligible: { type: "gauge", help: "1 while traffic may go there", labels: ["pool", "endpoint"] },
   watershed_endpoint_changes_total: { type: "counter", help: "Changes of eligibility", labels: ["pool", "reason"] },
@@ -40,14 +47,19 @@ export const metricTable = {
     labels: ["pool"],
     buckets: secondsBuckets,
   },
-  watershed_http_active_requests: { type: "gauge", help: "Requests under way", labels: [] },
+  watershed_http_active_requests: { type: "gauge", help: "Requests under way", labels: [], across: "sum" },
   watershed_http_retries_total: { type: "counter", help: "Further tries of a request", labels: ["pool", "reason"] },
   watershed_l4_connections_total: {
     type: "counter",
     help: "Connections that have ended, by outcome",
     labels: ["listener", "pool", "reason"],
   },
-  watershed_l4_active_connections: { type: "gauge", help: "Connections under way", labels: ["listener"] },
+  watershed_l4_active_connections: {
+    type: "gauge",
+    help: "Connections under way",
+    labels: ["listener"],
+    across: "sum",
+  },
   watershed_l4_bytes_total: { type: "counter", help: "Bytes carried", labels: ["listener", "direction"] },
   watershed_origin_requests_total: { type: "counter", help: "Requests that a server has answered", labels: ["server"] },
 } as const satisfies Record<string, Metric>;

@@ -1,5 +1,6 @@
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type net from "node:net";
@@ -25,6 +26,10 @@ export interface AdminNode {
   pools(): Iterable<AdminPool>;
   reload(): Promise<{ readonly revision: number }>;
   drain(): void;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>;
+  /** A change was made: the other processes of the node make it too. */
+  onChange(request: { readonly method: string; readonly path: string; readonly body: string }): Promise<void>;
 }
 
 const connectionsMax = 64; // of their own, so that a node that is full of traffic still answers its operator
@@ -68,10 +73,22 @@ export function adminApp(node: AdminNode, token: string | undefined, extendAdmin
   app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path}` }, 404));
   app.use(guard(token));
   app.use(bodyLimit({ maxSize: bodyBytesMax }));
+  app.use(passChangesOn(node));
   addReads(app, node);
   addChanges(app, node);
   extendAdmin?.(app);
   return app;
+}
+
+/** What was changed here is changed in every process of the node. A reload finds its way by itself. */
+function passChangesOn(node: AdminNode): MiddlewareHandler {
+  return async (c, next) => {
+    if (c.req.method === "GET" || c.req.path === "/reload") return next();
+    const body = await c.req.text(); // kept by the request: whoever reads it next gets the same
+    await next();
+    const { pathname, search } = new URL(c.req.url);
+    if (c.res.ok) await node.onChange({ method: c.req.method, path: pathname + search, body });
+  };
 }
 
 function addReads(app: Hono, node: AdminNode): void {
@@ -84,8 +101,7 @@ function addReads(app: Hono, node: AdminNode): void {
   app.get("/explain", (c) => c.json(node.explain(new URL(c.req.url).searchParams)));
   app.get("/events", (c) => streamEvents(c, node.host.events));
   app.get("/metrics", async (c) => {
-    node.host.metrics.set("watershed_ready", {}, node.ready().ready ? 1 : 0);
-    return c.text(await node.host.metrics.render(), 200, {
+    return c.text(await node.metrics(), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
     });
   });

@@ -17,6 +17,7 @@ export function testHost(overrides: Partial<Host> = {}): Host {
     metrics: createMetrics({ service: "test", node: "test" }),
     events,
     decisions: new DecisionLog(events),
+    sharing: undefined,
     ...overrides,
   };
 }

@@ -166,6 +166,16 @@ export const nodeKeys = {
     .describe("after SIGTERM: take no new work, finish the old"),
 } as const;
 
+const workersMax = 256; // more than any machine of today has cores
+
+/** The key `workers` of a service that can share its sockets. */
+export const workersSchema = z
+  .int()
+  .min(0)
+  .max(workersMax)
+  .default(1)
+  .describe("processes that share the sockets by SO_REUSEPORT; 0: one a core");
+
 /** Latitude and longitude in degrees. */
 export const locationSchema = z
   .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { absoluteName, checkNames } from "./dns-names.ts";
-import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
+import { formatAddress, parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import {
   addressSchema,
   balanceSchema,
@@ -13,6 +13,7 @@ import {
   locationSchema,
   nodeKeys,
   socketAddressSchema,
+  workersSchema,
 } from "./common.ts";
 
 const ttlSchema = durationSchema.refine(
@@ -130,6 +131,7 @@ export type GeoServiceConfig = z.output<typeof serviceSchema>;
 export const geodnsSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
+    workers: workersSchema,
     listen: z.array(socketAddressSchema).min(1).describe("UDP and TCP each"),
     geo: geoSchema.prefault({}).describe("where clients are"),
     regions: z
@@ -159,6 +161,14 @@ export const geodnsSchema = crossCheck(
       .describe("CH TXT id.server and version.bind; REFUSED without; id is the NSID too"),
   }),
   (config, context) => {
+    if (config.workers !== 1)
+      for (const [i, address] of config.listen.entries())
+        if (parseSocketAddress(address)?.port === 0)
+          context.addIssue({
+            code: "custom",
+            path: ["listen", i],
+            message: "port 0 cannot be shared by several workers",
+          });
     steeringMustNameRegions(context, config.regions, config.steering);
     for (const [name, service] of Object.entries(config.services)) {
       for (const region of Object.keys(service.regions))
