@@ -1,3 +1,4 @@
+import type { Hono } from "hono";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import { messageOf } from "#shared/core/error.ts";
@@ -15,9 +16,12 @@ import type { GeoParts } from "./geo-tree/source.ts";
 import { TcpConnections } from "./listener-tcp.ts";
 import { listenAll } from "./listeners.ts";
 import type { Listener, ListenerOptions } from "./listeners.ts";
+import { addRegionRoutes } from "./overrides/admin.ts";
+import { OverrideStore } from "./overrides/store.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SteeredService } from "./steered-service.ts";
+import type { SteeredServiceOptions } from "./steered-service.ts";
 import type { Name } from "./wire/name.ts";
 import { buildZone } from "./zone/zone.ts";
 import type { Zone } from "./zone/zone.ts";
@@ -41,6 +45,7 @@ export class NameServer implements Service<GeodnsConfig> {
   #listeners = new Map<string, Listener>();
   readonly #answerer: Answerer;
   readonly #counters = new Counters();
+  #overrides: OverrideStore;
   #parts: Parts;
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
@@ -53,6 +58,7 @@ export class NameServer implements Service<GeodnsConfig> {
       await server.close();
       throw error;
     }
+    server.#overrides.watch();
     for (const service of server.#parts.services.values()) service.start();
     return server;
   }
@@ -68,6 +74,7 @@ export class NameServer implements Service<GeodnsConfig> {
     });
     const onSendFailed = () => this.#counters.countDropped("udp");
     this.#listening = { connections: this.#connections, answer: answerOne, sharing: host.sharing, onSendFailed };
+    this.#overrides = this.#openOverrides(config);
     this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot());
     host.metrics.beforeRender(() => this.#tellCounts());
@@ -94,6 +101,7 @@ export class NameServer implements Service<GeodnsConfig> {
       listeners: this.addresses,
       tcpConnections: this.#connections.count,
       geo: { ...geo.geo.status(), networks: geo.networks, treeNodes: geo.tree.nodes, regionLists: geo.lists.length },
+      overrides: this.#overrides.status(),
       services: views.map(({ name, ready, ttl, regions }) => ({
         name,
         ready,
@@ -103,6 +111,8 @@ export class NameServer implements Service<GeodnsConfig> {
           region: region.name,
           healthy: region.healthy,
           reason: region.reason,
+          override: region.override,
+          changing: region.changing,
           up: region.addresses.filter(({ up }) => up).length,
           addresses: region.addresses.length,
         })),
@@ -113,13 +123,14 @@ export class NameServer implements Service<GeodnsConfig> {
 
   explain(query: URLSearchParams): Record<string, unknown> {
     // Anew, for the reasons: a snapshot is taken when somebody goes up or down, not when a check fails in another way.
-    return explain(query, this.#takeSnapshot());
+    return explain(query, this.#takeSnapshot(this.#answerer.snapshot));
   }
 
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
     const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
+    const overrides = this.#overrides.isOf(config) ? this.#overrides : this.#openOverrides(config);
     const added = await listenAll(
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
@@ -130,11 +141,20 @@ export class NameServer implements Service<GeodnsConfig> {
     inherit();
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
+    this.#swapOverrides(overrides, config);
     this.#swap({ config, geo, zones }, fresh, added);
     for (const [name, service] of before.services) {
       const successor = this.#parts.services.get(name);
       if (successor !== service) service.stop(successor);
     }
+  }
+
+  extendAdmin(app: Hono): void {
+    addRegionRoutes(
+      app,
+      () => this.#overrides,
+      () => this.#parts.config,
+    );
   }
 
   drain(): void {
@@ -147,6 +167,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   async close(): Promise<void> {
+    this.#overrides.close();
     for (const service of this.#parts.services.values()) service.stop();
     this.#connections.close();
     await this.#closeListeners([...this.#listeners.values()]);
@@ -199,14 +220,36 @@ export class NameServer implements Service<GeodnsConfig> {
       }
   }
 
+  /** @throws {UsageError} with line and column, if the file of overrides is broken */
+  #openOverrides(config: GeodnsConfig): OverrideStore {
+    return new OverrideStore(config, this.#host, () => {
+      for (const service of this.#parts.services.values()) service.overridesChanged();
+    });
+  }
+
+  #swapOverrides(overrides: OverrideStore, config: GeodnsConfig): void {
+    if (overrides === this.#overrides) return overrides.setNames(config);
+    this.#overrides.close();
+    this.#overrides = overrides;
+    overrides.watch();
+  }
+
   #createServices(config: GeodnsConfig, names: readonly string[]): Map<string, SteeredService> {
     const services = new Map<string, SteeredService>();
     for (const name of names) {
       const service = config.services[name];
       if (!service) continue;
-      const { localAddress } = config;
-      const onChange = () => this.#renewSnapshot();
-      services.set(name, new SteeredService({ name, config: service, host: this.#host, localAddress, onChange }));
+      const options: SteeredServiceOptions = {
+        name,
+        config: service,
+        capacities: config.regions,
+        host: this.#host,
+        localAddress: config.localAddress,
+        overrides: () => this.#overrides.current,
+        override: (target, state) => this.#overrides.set(target, state),
+        onChange: () => this.#renewSnapshot(),
+      };
+      services.set(name, new SteeredService(options));
     }
     return services;
   }
@@ -219,7 +262,8 @@ export class NameServer implements Service<GeodnsConfig> {
       const service = fresh.get(name) ?? this.#parts.services.get(name);
       if (!service) continue;
       services.set(name, service);
-      if (!fresh.has(name)) service.update(serviceConfig);
+      if (fresh.has(name)) service.overridesChanged();
+      else service.update(serviceConfig, config.regions);
     }
     this.#parts = { ...parts, services };
     this.#renewSnapshot();

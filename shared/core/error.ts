@@ -26,6 +26,7 @@ export const reasons = [
   "EJECTED",
   "DRAINING",
   "DISABLED",
+  "FORCED_UP",
   "BACKUP",
   "ALREADY_TRIED",
   "OTHER_ZONE",

@@ -35,6 +35,21 @@ export const metricTable = {
   watershed_dns_truncated_total: { type: "counter", help: "DNS replies that were cut (TC)", labels: [] },
   watershed_dns_subnet_queries_total: { type: "counter", help: "DNS queries that told a client subnet", labels: [] },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
+  watershed_dns_region_healthy: {
+    type: "gauge",
+    help: "1 while clients are sent to a region",
+    labels: ["geo", "region"],
+  },
+  watershed_dns_region_override: {
+    type: "gauge",
+    help: "1 while an operator has set this state for a region",
+    labels: ["geo", "region", "state"],
+  },
+  watershed_dns_overrides_refused: {
+    type: "gauge",
+    help: "1 while the file of overrides is broken, so that an older state is in force",
+    labels: [],
+  },
   watershed_http_requests_total: { type: "counter", help: "Answered requests", labels: ["route", "pool", "status"] },
   watershed_http_replies_total: {
     type: "counter",

@@ -34,7 +34,15 @@ export interface AdminNode {
 
 const connectionsMax = 64; // of their own, so that a node that is full of traffic still answers its operator
 const bodyBytesMax = 64 * 1_024; // commands are a few words
-const adminStates: Readonly<Record<string, AdminState>> = { drain: "draining", enable: "enabled", disable: "disabled" };
+/** In two sets of words: those of every tier, and those that regions of DNS have too. */
+const adminStates: Readonly<Record<string, AdminState>> = {
+  drain: "draining",
+  enable: "enabled",
+  disable: "disabled",
+  up: "up",
+  down: "disabled",
+  auto: "enabled",
+};
 
 /** The admin listener of a node. It is bound before its service starts, so that a second instance of a node ends there. */
 export interface AdminListener extends TcpListener {

@@ -12,7 +12,7 @@ export function geodnsConfig(topology: Topology, plan: AddressPlan, node: Topolo
     listen: node.listens.map(({ address }) => address),
     identity: { id: node.name },
     geo: { networks: testNetworks(topology, plan) },
-    regions: Object.fromEntries(regions.map(({ name, location }) => [name, { location }])),
+    regions: Object.fromEntries(regions.map(({ name, location, capacity }) => [name, { location, capacity }])),
     steering: topology.steering,
     services: {
       web: {

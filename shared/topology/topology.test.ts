@@ -177,7 +177,7 @@ describe("a further region or zone is a few lines", () => {
       "ap-south/l7-3 ap-south-a 127.13.0.3",
     ]);
     const { regions, services } = nameServer(three, "ns1");
-    expect(regions["ap-south"]).toEqual({ location: [1.35, 103.82] });
+    expect(regions["ap-south"]).toEqual({ location: [1.35, 103.82], capacity: 1 });
     expect(services["web"]?.regions["ap-south"]?.addresses).toEqual(["127.13.0.1", "127.13.0.2", "127.13.0.3"]);
   });
 

@@ -1,14 +1,7 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
-import {
-  balanceSchema,
-  countrySchema,
-  durationSchema,
-  locationSchema,
-  proxyVersionSchema,
-  retriesSchema,
-} from "./common.ts";
-import { steeringMustNameRegions, steeringSchema } from "./geodns.ts";
+import { balanceSchema, countrySchema, durationSchema, proxyVersionSchema, retriesSchema } from "./common.ts";
+import { regionKeys, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 import { matchSchema } from "./l7-router.ts";
 import { originServices } from "./origin.ts";
 
@@ -39,7 +32,7 @@ const serverCount = z
 
 const regionSchema = z.strictObject({
   number: z.int().min(2).max(254).describe("second octet of its addresses, 127.NUMBER.0.0/16; unique"),
-  location: locationSchema.describe("which region is nearest to a client"),
+  ...regionKeys,
   routers: z.int().min(1).max(32).default(2).describe("L7 routers, 127.NUMBER.0.1 up; router i stands in zone i"),
   zones: z
     .union([z.int().min(1).max(26), z.array(letterSchema).min(1).max(26)])
