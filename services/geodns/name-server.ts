@@ -1,6 +1,5 @@
 import type { Hono } from "hono";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
-import { formatAddress } from "#shared/core/cidr.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
@@ -9,8 +8,7 @@ import type { Client, Transport } from "./answer.ts";
 import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
-import type { Decision } from "./decide.ts";
-import { describe, explain } from "./explain.ts";
+import { explain, explainPlace } from "./explain.ts";
 import { geoPartsOf } from "./geo-tree/source.ts";
 import type { GeoParts } from "./geo-tree/source.ts";
 import { TcpConnections } from "./listener-tcp.ts";
@@ -18,8 +16,11 @@ import { listenAll } from "./listeners.ts";
 import type { Listener, ListenerOptions } from "./listeners.ts";
 import { addRegionRoutes } from "./overrides/admin.ts";
 import { OverrideStore } from "./overrides/store.ts";
+import { QueryLog, addQueryLogRoute } from "./query-log.ts";
+import { recordDecision } from "./recorded.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { describeService } from "./status.ts";
 import { SteeredService } from "./steered-service.ts";
 import type { SteeredServiceOptions } from "./steered-service.ts";
 import type { Name } from "./wire/name.ts";
@@ -45,6 +46,8 @@ export class NameServer implements Service<GeodnsConfig> {
   #listeners = new Map<string, Listener>();
   readonly #answerer: Answerer;
   readonly #counters = new Counters();
+  readonly #queryLog: QueryLog;
+  #snapshotAtMs = 0;
   #overrides: OverrideStore;
   #parts: Parts;
 
@@ -65,6 +68,7 @@ export class NameServer implements Service<GeodnsConfig> {
 
   private constructor(config: GeodnsConfig, host: Host, geo: GeoParts, zones: Parts["zones"]) {
     this.#host = host;
+    this.#queryLog = new QueryLog(config.queryLog, host);
     const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
       this.#answer(message, client, transport, out);
     this.#connections = new TcpConnections({
@@ -77,6 +81,7 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#overrides = this.#openOverrides(config);
     this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot());
+    this.#noteSnapshot();
     host.metrics.beforeRender(() => this.#tellCounts());
   }
 
@@ -96,27 +101,14 @@ export class NameServer implements Service<GeodnsConfig> {
 
   status(): Record<string, unknown> {
     const { geo, zones, services } = this.#parts;
-    const views = [...services.values()].map((service) => service.view());
     return {
       listeners: this.addresses,
       tcpConnections: this.#connections.count,
+      snapshotAt: new Date(this.#snapshotAtMs).toISOString(),
       geo: { ...geo.geo.status(), networks: geo.networks, treeNodes: geo.tree.nodes, regionLists: geo.lists.length },
       overrides: this.#overrides.status(),
-      services: views.map(({ name, ready, ttl, regions }) => ({
-        name,
-        ready,
-        ttl,
-        failOpen: [...regions.values()].every(({ healthy }) => !healthy),
-        regions: [...regions.values()].map((region) => ({
-          region: region.name,
-          healthy: region.healthy,
-          reason: region.reason,
-          override: region.override,
-          changing: region.changing,
-          up: region.addresses.filter(({ up }) => up).length,
-          addresses: region.addresses.length,
-        })),
-      })),
+      queryLog: { sample: this.#queryLog.share },
+      services: [...services.values()].map((service) => describeService(service.view())),
       dnsZones: Object.fromEntries([...zones.zones.values()].map(({ name, recordCount }) => [name, recordCount])),
     };
   }
@@ -155,6 +147,8 @@ export class NameServer implements Service<GeodnsConfig> {
       () => this.#overrides,
       () => this.#parts.config,
     );
+    app.get("/geo", (c) => c.json(explainPlace(c.req.query("address") ?? "", this.#answerer.snapshot)));
+    addQueryLogRoute(app, this.#queryLog);
   }
 
   drain(): void {
@@ -168,6 +162,7 @@ export class NameServer implements Service<GeodnsConfig> {
 
   async close(): Promise<void> {
     this.#overrides.close();
+    this.#queryLog.stop();
     for (const service of this.#parts.services.values()) service.stop();
     this.#connections.close();
     await this.#closeListeners([...this.#listeners.values()]);
@@ -180,7 +175,8 @@ export class NameServer implements Service<GeodnsConfig> {
       const length = answerer.answer(message, client, transport, out);
       if (length === 0) this.#counters.countDropped(transport);
       else this.#counters.countAnswer(transport, answerer.query, answerer.rcode, ((out[2] ?? 0) & truncatedFlag) !== 0);
-      if (answerer.decision) this.#record(answerer.decision, client, transport, out);
+      if (length > 0 && this.#queryLog.wants()) this.#queryLog.write(answerer, client, transport);
+      if (answerer.decision) recordDecision(this.#host, answerer, client, transport, out);
       return length;
     } catch (error) {
       // Our own mistake, not the client's: it must cost this one query, not the server.
@@ -188,22 +184,6 @@ export class NameServer implements Service<GeodnsConfig> {
       this.#counters.countDropped(transport);
       return 0;
     }
-  }
-
-  #record(decision: Decision, { address }: Client, transport: Transport, reply: Uint8Array): void {
-    const { query } = this.#answerer;
-    const traceId = query.isTraced ? query.traceId : undefined;
-    if (traceId === undefined) return;
-    const { name, type, subnet } = query;
-    const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;
-    const sentMax = ((reply[6] ?? 0) << 8) | (reply[7] ?? 0); // fewer than decided, if the reply was cut
-    this.#host.decisions.record(traceId, {
-      ...describe({ name, type }, { client: address, subnet: subnet && { address: subnet } }, ecs, decision),
-      server: this.#host.node,
-      transport,
-      at: new Date().toISOString(),
-      sent: decision.answers.flatMap(({ set }) => set.texts).slice(0, sentMax),
-    });
   }
 
   /** Counters of the hot path, told when somebody reads them or the snapshot that holds them goes. */
@@ -268,6 +248,7 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#parts = { ...parts, services };
     this.#renewSnapshot();
     this.#connections.setLimits(config.tcp);
+    this.#queryLog.setConfig(config.queryLog);
     const former = this.#listeners;
     this.#listeners = new Map();
     for (const address of config.listen) {
@@ -285,6 +266,16 @@ export class NameServer implements Service<GeodnsConfig> {
   #renewSnapshot(): void {
     this.#tellCounts();
     this.#answerer.snapshot = this.#takeSnapshot(this.#answerer.snapshot);
+    this.#noteSnapshot();
+  }
+
+  #noteSnapshot(): void {
+    this.#snapshotAtMs = Date.now();
+    const { metrics } = this.#host;
+    metrics.set("watershed_dns_snapshot_timestamp_seconds", {}, this.#snapshotAtMs / 1_000);
+    const { asnDatabase, ...database } = this.#parts.geo.geo.status();
+    for (const { name, builtAt } of [database, ...(asnDatabase ? [asnDatabase] : [])])
+      metrics.set("watershed_geo_database_timestamp_seconds", { database: name }, Date.parse(builtAt) / 1_000);
   }
 
   /** @param former its answers are taken over where nothing has changed */

@@ -27,6 +27,7 @@ export const reasons = [
   "DRAINING",
   "DISABLED",
   "FORCED_UP",
+  "CHANGING",
   "BACKUP",
   "ALREADY_TRIED",
   "OTHER_ZONE",

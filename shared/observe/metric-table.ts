@@ -35,6 +35,16 @@ export const metricTable = {
   watershed_dns_truncated_total: { type: "counter", help: "DNS replies that were cut (TC)", labels: [] },
   watershed_dns_subnet_queries_total: { type: "counter", help: "DNS queries that told a client subnet", labels: [] },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
+  watershed_dns_snapshot_timestamp_seconds: {
+    type: "gauge",
+    help: "When what is answered was last made anew, by a change of health, override or config",
+    labels: [],
+  },
+  watershed_geo_database_timestamp_seconds: {
+    type: "gauge",
+    help: "When the geo database was built, by its own word",
+    labels: ["database"],
+  },
   watershed_dns_region_healthy: {
     type: "gauge",
     help: "1 while clients are sent to a region",

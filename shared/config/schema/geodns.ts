@@ -119,6 +119,17 @@ export const geodnsSchema = crossCheck(
       .transform(({ connections, idle }) => ({ connectionsMax: connections, idleMs: idle }))
       .prefault({})
       .describe("connections of DNS over TCP"),
+    queryLog: z
+      .strictObject({
+        sample: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0)
+          .describe("share of the queries, by chance; at most 100 lines a second"),
+      })
+      .prefault({})
+      .describe("one log line for a sampled query, with its place, region and reason"),
     identity: z
       .strictObject({
         id: z
