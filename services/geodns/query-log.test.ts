@@ -66,7 +66,7 @@ describe("the query log", () => {
         type: "A",
         transport: "udp",
         rcode: "NOERROR",
-        service: "web",
+        geo: "web",
         region: "eu-west",
         rule: "continent EU",
         reason: "OK",

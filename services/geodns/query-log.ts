@@ -76,7 +76,7 @@ export class QueryLog {
     const decision = decide({ name, type, class: query.class }, asker, snapshot, true);
     const { service, region, rule, reason, ttl, scope, ...told } = describe({ name, type }, asker, ecs, decision);
     const asked = { client, ecs: told["ecs"], name: told["name"], type: told["type"] };
-    this.#host.log.info({ ...asked, ...answered, service, region, rule, reason, ttl, scope }, "query");
+    this.#host.log.info({ ...asked, ...answered, geo: service, region, rule, reason, ttl, scope }, "query");
   }
 
   stop(): void {

@@ -85,7 +85,7 @@ async function tell({ name, admin }: NameServer, order: Order): Promise<Outcome>
       if (status === 401) return { server: name, ok: false, told: refusalText(status) };
       const reply = replySchema.parse(JSON.parse(text));
       if (status !== 200) return { server: name, ok: false, told: reply.error ?? String(status) };
-      if (reply.kept === false) told.add("until it is restarted");
+      if (reply.kept === false && order.state !== "auto") told.add("until it is restarted");
     }
     return { server: name, ok: true, told: [...told].join() };
   } catch (error) {

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { UsageError } from "#shared/core/error.ts";
@@ -30,6 +30,7 @@ beforeEach(() => {
   });
 });
 afterEach(() => {
+  vi.unstubAllEnvs();
   for (const store of stores.splice(0)) store.close();
   fs.rmSync(dir, { recursive: true });
 });
@@ -96,6 +97,14 @@ describe("what operators set", () => {
     expect(store.status().file).toBeNull();
     expect(open(without).current.regions).toEqual({});
     expect(fs.readdirSync(dir)).toEqual([]);
+  });
+
+  it("is kept in the file of WATERSHED_OVERRIDES where the config names none", () => {
+    vi.stubEnv("WATERSHED_OVERRIDES", file);
+    const without = { ...config, overrides: undefined };
+    open(without).set({ region: "eu-west" }, "down");
+    expect(open(without).current.regions).toEqual({ "eu-west": "down" });
+    expect(fs.existsSync(file)).toBe(true);
   });
 
   it("keeps an operator's comments and way of writing", () => {

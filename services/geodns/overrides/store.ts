@@ -39,7 +39,7 @@ export class OverrideStore {
   /** @param onChange the overrides in force have changed
    * @throws {UsageError} with line and column, if the file is broken; a file that is not there says nothing */
   constructor(names: Names, host: Host, onChange: () => void) {
-    this.#file = names.overrides === undefined ? undefined : path.resolve(names.overrides);
+    this.#file = fileOf(names);
     this.#names = names;
     this.#host = host;
     this.#onChange = onChange;
@@ -55,8 +55,8 @@ export class OverrideStore {
   }
 
   /** Whether a config keeps its overrides in the same place. */
-  isOf({ overrides }: Pick<Names, "overrides">): boolean {
-    return this.#file === (overrides === undefined ? undefined : path.resolve(overrides));
+  isOf(names: Pick<Names, "overrides">): boolean {
+    return this.#file === fileOf(names);
   }
 
   status(): StoreStatus {
@@ -145,6 +145,11 @@ export class OverrideStore {
     if (!success)
       this.#host.log.warn({ file: this.#file, error: error.issues.map(({ message }) => message) }, "overrides_stale");
   }
+}
+
+/** The file that the config names, else the one that whoever started this process names. */
+function fileOf({ overrides = process.env["WATERSHED_OVERRIDES"] }: Pick<Names, "overrides">): string | undefined {
+  return overrides === undefined || overrides === "" ? undefined : path.resolve(overrides);
 }
 
 /** Where a target stands in the file, or would. */

@@ -108,7 +108,9 @@ export const geodnsSchema = crossCheck(
       .string()
       .min(1)
       .optional()
-      .describe("file that keeps what operators force up, down or drain; without it a restart forgets it"),
+      .describe(
+        "file that keeps what operators force up, down or drain; default: that of WATERSHED_OVERRIDES, and without both a restart forgets it",
+      ),
     services: z.record(z.string(), serviceSchema).default({}).describe("what `geo` records name"),
     dnsZones: z.record(nameSchema, dnsZoneSchema).describe("every dnsZone that this server answers for"),
     tcp: z
