@@ -194,6 +194,16 @@ describe("a file that an operator edits", () => {
     expect(fs.readFileSync(file, "utf8")).toBe("regions: [");
   });
 
+  it("that names what there is not is not written over either, unless it did so at the start", () => {
+    const store = open();
+    fs.writeFileSync(file, "regions: {eu-wset: down}\n");
+    expect(() => store.set({ region: "eu-west" }, "drain")).toThrow(/nothing was changed.*\n.*state.yaml:1:20/);
+    expect(store.current.regions).toEqual({});
+    const later = open();
+    later.set({ region: "eu-west" }, "drain");
+    expect(later.current.regions).toEqual({ "eu-wset": "down", "eu-west": "drain" });
+  });
+
   it("that is broken ends the start", () => {
     fs.writeFileSync(file, "regions:\n  eu-west: dwon\n");
     expect(() => open()).toThrow(/state.yaml:2:12 regions.eu-west/);

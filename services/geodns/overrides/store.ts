@@ -95,7 +95,8 @@ export class OverrideStore {
   #document(): Document {
     if (this.#file === undefined) return new Document(this.#overrides);
     try {
-      this.#read();
+      // Edited, and not in force: refused, or not read yet. Then it is held to the same as when it is read.
+      if (changesOf(this.#overrides, this.#read() ?? none).length > 0) this.#readStrictly();
     } catch (error) {
       throw new UsageError(
         `nothing was changed, as the overrides in force are not those of the file:\n${messageOf(error)}`,
@@ -109,14 +110,17 @@ export class OverrideStore {
     return loadConfig(this.#file, overridesSchema);
   }
 
+  /** By name too: a slip of the pen must not pass for a region that was taken out. */
+  #readStrictly(): Overrides | undefined {
+    if (this.#file === undefined || !existsSync(this.#file)) return undefined;
+    return loadConfig(this.#file, overridesOf(this.#names));
+  }
+
   /** Somebody has changed the file. */
   #reread(): void {
     const { events, log, metrics } = this.#host;
     try {
-      const overrides = this.#read() ?? none;
-      // Strictly by name: a slip of the pen must not pass for a region that was taken out.
-      if (this.#file !== undefined && existsSync(this.#file)) loadConfig(this.#file, overridesOf(this.#names));
-      this.#accept(overrides, "file");
+      this.#accept(this.#readStrictly() ?? none, "file");
     } catch (error) {
       this.#error = messageOf(error);
       metrics.set("watershed_dns_overrides_refused", {}, 1);
