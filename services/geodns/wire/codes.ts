@@ -73,5 +73,5 @@ export const optionCodes = {
   TRACE: 65_001, // of the range for local use (RFC 6891 §9): asks for this query's decision to be recorded
 } as const;
 
-/** Extended DNS error: not ready (RFC 8914 §4.15). */
-export const notReadyError = 14;
+/** Extended DNS errors. @see RFC 8914 §4 */
+export const extendedErrors = { notReady: 14, prohibited: 18, notAuthoritative: 20, notSupported: 21 } as const;
