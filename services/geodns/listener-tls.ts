@@ -26,7 +26,6 @@ export async function listenTls(options: TlsListenerOptions): Promise<TcpListene
   const server = tls.createServer({
     ...certificates.serverOptions,
     ALPNProtocols: ["dot"],
-    allowHalfOpen: true,
     noDelay: true,
     handshakeTimeout: handshakeMsMax,
   });

@@ -57,8 +57,7 @@ export class MessageReader {
   }
 }
 
-/** Serves DNS over a stream, plain or TLS. The socket must allow a half-open state, so that a client that has ended its side is
- * answered. Replies come in the order of the queries.
+/** Serves DNS over a stream, plain or TLS. A client that has ended its side is answered first. Replies come in the order of the queries.
  * @see RFC 7766, RFC 7858 §3.3 */
 export function serveStream(
   socket: net.Socket,
