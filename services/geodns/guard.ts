@@ -4,8 +4,10 @@ import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { RateLimitConfig } from "#shared/config/schema/dns-listeners.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import type { AddressBytes } from "#shared/core/cidr.ts";
+import { messageOf } from "#shared/core/error.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
 import type { Host } from "#shared/server/service.ts";
+import { watchFile } from "#shared/server/watch.ts";
 import { createCookieJar } from "./cookie-jar.ts";
 import type { CookieJar } from "./cookie-jar.ts";
 import { RateLimiter, answerKindOf, answerKinds, verdicts } from "./rrl.ts";
@@ -28,19 +30,27 @@ const noSecrets: CookieSecrets = new Uint32Array(4);
 /** Cookies and the rate limit of one server: what protects it, and others from it. */
 export class Guard implements Terms {
   readonly #host: Host;
-  readonly #seed = randomBytes(32);
+  readonly #seed: Uint8Array;
   #parts: GuardParts;
+  #watched: { close(): void } | undefined;
   #limiter: RateLimiter | undefined;
   /** Of the metric, by kind and result; told when somebody reads it. */
   readonly #limited = new Float64Array(answerKinds.length * results.length);
   #limitedSinceLog = 0;
   #loggedMs = Number.NEGATIVE_INFINITY;
 
-  /** @throws {UsageError} if a file cannot be used */
-  constructor(config: GuardConfig, host: Host) {
+  /** @param seed of cookie secrets; processes that share a socket must share it
+   * @throws {UsageError} if a file cannot be used */
+  constructor(config: GuardConfig, host: Host, seed: Uint8Array = randomBytes(32)) {
     this.#host = host;
+    this.#seed = seed;
     this.#parts = this.prepare(config);
     this.#limiter = this.#createLimiter(config.rateLimit);
+    this.#watch();
+  }
+
+  close(): void {
+    this.#watched?.close();
   }
 
   /** @throws {UsageError} if a file cannot be used; nothing has changed then */
@@ -54,6 +64,26 @@ export class Guard implements Terms {
     const { rateLimit } = parts.config;
     if (!isDeepStrictEqual(rateLimit, this.#parts.config.rateLimit)) this.#limiter = this.#createLimiter(rateLimit);
     this.#parts = parts;
+    this.#watch();
+  }
+
+  #watch(): void {
+    this.#watched?.close();
+    const { enabled, secretFile } = this.#parts.config.cookies;
+    this.#watched =
+      enabled && secretFile !== undefined ? watchFile(secretFile, () => this.#readSecretsAgain()) : undefined;
+  }
+
+  #readSecretsAgain(): void {
+    const { log, events } = this.#host;
+    try {
+      this.#parts = this.prepare(this.#parts.config);
+      events.emit("cookie_secrets_read", {});
+      log.info("cookie_secrets_read");
+    } catch (error) {
+      events.emit("cookie_secrets_refused", { error: messageOf(error) });
+      log.error({ error: messageOf(error) }, "cookie_secrets_refused");
+    }
   }
 
   get hasCookies(): boolean {

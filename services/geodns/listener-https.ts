@@ -52,6 +52,9 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<TcpLis
   });
   certificates.attach(server);
   const arrived = new Arrivals(server, connections);
+  // Of HTTP/1.1: with a request that has no answer yet; to be ended once it has.
+  const pending = new WeakSet<Connection>();
+  const finishing = new WeakSet<Connection>();
   server.on("session", (session) => {
     const connection = arrived.find(session.socket);
     if (!connection) return session.destroy();
@@ -63,7 +66,12 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<TcpLis
     socket.on("error", () => {});
     const connection = arrived.find(socket);
     // A session of HTTP/2 has been told above; what is left speaks HTTP/1.1.
-    if (connection && socket.alpnProtocol !== "h2") connection.destroy = () => void socket.destroy();
+    if (!connection || socket.alpnProtocol === "h2") return;
+    connection.destroy = () => void socket.destroy();
+    connection.finish = () => {
+      if (pending.has(connection)) finishing.add(connection);
+      else socket.destroySoon();
+    };
   });
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("sessionError", () => {}); // a client that breaks HTTP/2: its session is closed by node
@@ -72,7 +80,11 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<TcpLis
     if (!connection) return void response.destroy();
     request.on("error", () => {}); // gone in the middle of its request
     response.on("error", () => {});
-    void serve(request, response, connection, options);
+    pending.add(connection);
+    void serve(request, response, connection, options).then(() => {
+      pending.delete(connection);
+      if (finishing.has(connection)) connection.finish();
+    });
   });
   return listenServer(server, address, trafficLimit, options.sharing);
 }
@@ -114,8 +126,12 @@ function send(
   headers: Readonly<Record<string, string>>,
 ): void {
   if (response.destroyed || response.headersSent || response.stream?.destroyed) return; // the client is gone
-  response.writeHead(status, { ...headers, "content-length": body.length });
-  response.end(body);
+  try {
+    response.writeHead(status, { ...headers, "content-length": body.length });
+    response.end(body);
+  } catch {
+    response.destroy(); // its stream was reset, and node has not told yet
+  }
 }
 
 function splitAtFirst(text: string, separator: string): [string, string] {

@@ -147,6 +147,7 @@ export class NameServer implements Service<GeodnsConfig> {
 
   async close(): Promise<void> {
     for (const service of this.#parts.services.values()) service.stop();
+    this.#guard.close();
     await this.#entrances.close();
   }
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Rig, hasDig, hasKdig, optionCodes, rcodes } from "./rig.ts";
 
@@ -43,6 +46,24 @@ describe("DNS cookies (RFC 7873, RFC 9018)", () => {
     expect(reply.rcode).toBe(rcodes.NOERROR);
     expect(reply.opt?.options.get(optionCodes.cookie)).not.toEqual(cookie);
     expect((await strict.ask({ questions: 0, ...withCookie(cookie) })).rcode).toBe(rcodes.BADCOOKIE);
+  });
+
+  it("secrets of a file are read again when it changes; a bad file is refused", async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), "watershed-")), "secrets");
+    writeFileSync(file, "ab".repeat(16));
+    await using filed = await Rig.start(113, { cookies: { secretFile: file } });
+    const { host } = filed.bench;
+    const told = (type: string) => host.events.since(0).some((event) => event.type === type);
+    const good = async (cookie: Uint8Array) =>
+      (await filed.ask({ questions: 0, ...withCookie(cookie) })).rcode === rcodes.NOERROR;
+    const cookie = await learn(filed);
+    writeFileSync(file, "not a secret");
+    await filed.bench.until(() => told("cookie_secrets_refused"));
+    expect(await good(cookie)).toBe(true);
+    writeFileSync(file, `${"cd".repeat(16)}\n${"ab".repeat(16)}\n`);
+    await filed.bench.until(() => told("cookie_secrets_read"));
+    expect(await good(cookie)).toBe(true);
+    expect(await learn(filed)).not.toEqual(cookie);
   });
 
   it.each([0, 1, 7, 9, 15, 41, 64])("a cookie of %i bytes is FORMERR", async (length) => {

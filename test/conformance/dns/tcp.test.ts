@@ -82,6 +82,25 @@ describe("DNS over TCP (RFC 7766)", () => {
   });
 });
 
+describe("a server that ends", () => {
+  it("answers what was asked by then, also what is half sent, and then closes", async () => {
+    await using ending = await Rig.start(112, {}, { clock });
+    using asked = new TcpClient(ending.address);
+    using midway = new TcpClient(ending.address);
+    const [first, second] = [1, 2].map((id) => TcpClient.frame(queryBytes({ id })));
+    await Promise.all([asked.ask(queryBytes()), midway.ask(queryBytes())]);
+    await new Promise<void>((resolve) => midway.socket.write(first!.subarray(0, 9), () => resolve()));
+    await ending.askTcp(); // the server has read that by now
+    asked.socket.write(Buffer.concat([first!, second!]));
+    const finished = ending.bench.server.finish();
+    expect(ids(await asked.replies(2))).toEqual([1, 2]);
+    await asked.closed;
+    midway.socket.write(first!.subarray(9));
+    expect(ids(await midway.replies(1))).toEqual([1]);
+    await Promise.all([midway.closed, finished]);
+  });
+});
+
 describe("edns-tcp-keepalive (RFC 7828)", () => {
   const asking = (value: Uint8Array) => ({ edns: { options: [[optionCodes.keepalive, value]] as const } });
   it("is told over TCP, to those who ask, in units of 100 ms", async () => {
