@@ -30,7 +30,6 @@ const noSecrets: CookieSecrets = new Uint32Array(4);
 /** Cookies and the rate limit of one server: what protects it, and others from it. */
 export class Guard implements Terms {
   readonly #host: Host;
-  readonly #seed: Uint8Array;
   #parts: GuardParts;
   #watched: { close(): void } | undefined;
   #limiter: RateLimiter | undefined;
@@ -39,11 +38,9 @@ export class Guard implements Terms {
   #limitedSinceLog = 0;
   #loggedMs = Number.NEGATIVE_INFINITY;
 
-  /** @param seed of cookie secrets; processes that share a socket must share it
-   * @throws {UsageError} if a file cannot be used */
-  constructor(config: GuardConfig, host: Host, seed: Uint8Array = randomBytes(32)) {
+  /** @throws {UsageError} if a file cannot be used */
+  constructor(config: GuardConfig, host: Host) {
     this.#host = host;
-    this.#seed = seed;
     this.#parts = this.prepare(config);
     this.#limiter = this.#createLimiter(config.rateLimit);
     this.#watch();
@@ -56,7 +53,7 @@ export class Guard implements Terms {
   /** @throws {UsageError} if a file cannot be used; nothing has changed then */
   prepare(config: GuardConfig): GuardParts {
     const { cookies } = config;
-    return { config, jar: cookies.enabled ? createCookieJar(cookies, this.#seed) : undefined };
+    return { config, jar: cookies.enabled ? createCookieJar(cookies, this.#host.seed) : undefined };
   }
 
   /** What is counted goes on where the limits stay as they are. */
