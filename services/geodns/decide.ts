@@ -55,7 +55,7 @@ export interface Decision extends Sections {
 }
 
 const staticRecords = { reason: "OK", rule: "static records" } as const;
-const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
+export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
 
 /** Decides one question, with the reasons: for explain, for recorded decisions, and for what is not compiled. What is
  * compiled comes from the same rules (`resolve`, `steer`, `networkRulesOf`, `Choice`), so that both always agree.

@@ -8,16 +8,16 @@ import type { Client, Transport } from "./answer.ts";
 import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
+import { Entrances } from "./entrances.ts";
 import { explain, explainPlace } from "./explain.ts";
 import { geoPartsOf } from "./geo-tree/source.ts";
 import type { GeoParts } from "./geo-tree/source.ts";
-import { TcpConnections } from "./listener-tcp.ts";
-import { listenAll } from "./listeners.ts";
-import type { Listener, ListenerOptions } from "./listeners.ts";
+import { Guard } from "./guard.ts";
 import { addRegionRoutes } from "./overrides/admin.ts";
 import { OverrideStore } from "./overrides/store.ts";
 import { QueryLog, addQueryLogRoute } from "./query-log.ts";
 import { recordDecision } from "./recorded.ts";
+import { verdicts } from "./rrl.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { describeService } from "./status.ts";
@@ -40,10 +40,8 @@ interface Parts {
 /** A running name server. */
 export class NameServer implements Service<GeodnsConfig> {
   readonly #host: Host;
-  readonly #connections: TcpConnections;
-  readonly #listening: ListenerOptions;
-  /** By the address in the config. */
-  #listeners = new Map<string, Listener>();
+  readonly #guard: Guard;
+  readonly #entrances: Entrances;
   readonly #answerer: Answerer;
   readonly #counters = new Counters();
   readonly #queryLog: QueryLog;
@@ -56,7 +54,7 @@ export class NameServer implements Service<GeodnsConfig> {
     const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
     const server = new NameServer(config, host, geo, zones);
     try {
-      server.#listeners = await listenAll(config.listen, server.#listening);
+      await server.#entrances.open();
     } catch (error) {
       await server.close();
       throw error;
@@ -66,28 +64,31 @@ export class NameServer implements Service<GeodnsConfig> {
     return server;
   }
 
+  /** @throws {UsageError} if a file of secrets cannot be used */
   private constructor(config: GeodnsConfig, host: Host, geo: GeoParts, zones: Parts["zones"]) {
     this.#host = host;
     this.#queryLog = new QueryLog(config.queryLog, host);
-    const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
-      this.#answer(message, client, transport, out);
-    this.#connections = new TcpConnections({
-      limits: config.tcp,
-      clock: host.clock,
-      answer: (message, client, out) => answerOne(message, client, "tcp", out),
+    this.#guard = new Guard(config, host);
+    this.#entrances = new Entrances(config, {
+      host,
+      answer: (message, client, transport, out) => this.#answer(message, client, transport, out),
+      onSendFailed: () => this.#counters.countDropped("udp"),
     });
-    const onSendFailed = () => this.#counters.countDropped("udp");
-    this.#listening = { connections: this.#connections, answer: answerOne, sharing: host.sharing, onSendFailed };
     this.#overrides = this.#openOverrides(config);
     this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
-    this.#answerer = new Answerer(this.#takeSnapshot());
+    this.#answerer = new Answerer(this.#takeSnapshot(), this.#guard);
     this.#noteSnapshot();
     host.metrics.beforeRender(() => this.#tellCounts());
   }
 
-  /** The real "address:port" of every listener, in the order of the config. */
+  /** The real "address:port" of every listener for UDP and TCP, in the order of the config. */
   get addresses(): readonly string[] {
-    return [...this.#listeners.values()].map(({ address }) => address);
+    return this.#entrances.addresses("dns");
+  }
+
+  /** Those of DNS over TLS and over HTTPS. */
+  get encryptedAddresses(): { readonly tls: readonly string[]; readonly https: readonly string[] } {
+    return { tls: this.#entrances.addresses("tls"), https: this.#entrances.addresses("https") };
   }
 
   notReady(): string | undefined {
@@ -102,8 +103,7 @@ export class NameServer implements Service<GeodnsConfig> {
   status(): Record<string, unknown> {
     const { geo, zones, services } = this.#parts;
     return {
-      listeners: this.addresses,
-      tcpConnections: this.#connections.count,
+      ...this.#entrances.status(),
       snapshotAt: new Date(this.#snapshotAtMs).toISOString(),
       geo: { ...geo.geo.status(), networks: geo.networks, treeNodes: geo.tree.nodes, regionLists: geo.lists.length },
       overrides: this.#overrides.status(),
@@ -123,10 +123,8 @@ export class NameServer implements Service<GeodnsConfig> {
     const before = this.#parts;
     const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
     const overrides = this.#overrides.isOf(config) ? this.#overrides : this.#openOverrides(config);
-    const added = await listenAll(
-      config.listen.filter((address) => !this.#listeners.has(address)),
-      this.#listening,
-    );
+    const guard = this.#guard.prepare(config);
+    const entrances = await this.#entrances.prepare(config);
     const fresh = this.#createServices(config, namesOfFresh(config, before));
     for (const service of fresh.values()) service.start();
     const inherit = () => fresh.forEach((service, name) => service.inherit(before.services.get(name)));
@@ -134,7 +132,9 @@ export class NameServer implements Service<GeodnsConfig> {
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
     this.#swapOverrides(overrides, config);
-    this.#swap({ config, geo, zones }, fresh, added);
+    this.#swap({ config, geo, zones }, fresh);
+    this.#guard.use(guard);
+    this.#entrances.use(entrances);
     for (const [name, service] of before.services) {
       const successor = this.#parts.services.get(name);
       if (successor !== service) service.stop(successor);
@@ -156,23 +156,27 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   async finish(): Promise<void> {
-    await this.#closeListeners([...this.#listeners.values()]);
-    await this.#connections.finish();
+    await this.#entrances.finish();
   }
 
   async close(): Promise<void> {
     this.#overrides.close();
     this.#queryLog.stop();
     for (const service of this.#parts.services.values()) service.stop();
-    this.#connections.close();
-    await this.#closeListeners([...this.#listeners.values()]);
+    this.#guard.close();
+    await this.#entrances.close();
   }
 
   /** Answers one message, counts it, and records the decision for those who ask for it. */
   #answer(message: Buffer, client: Client, transport: Transport, out: Uint8Array): number {
     const answerer = this.#answerer;
     try {
-      const length = answerer.answer(message, client, transport, out);
+      let length = answerer.answer(message, client, transport, out);
+      if (this.#guard.isLimiting && length > 0 && transport === "udp" && !answerer.reception.isProven) {
+        const verdict = this.#guard.limit(out, client.address);
+        if (verdict === verdicts.slip) length = answerer.answerCut(out);
+        else if (verdict === verdicts.drop) length = 0;
+      }
       if (length === 0) this.#counters.countDropped(transport);
       else this.#counters.countAnswer(transport, answerer.query, answerer.rcode, ((out[2] ?? 0) & truncatedFlag) !== 0);
       if (length > 0 && this.#queryLog.wants()) this.#queryLog.write(answerer, client, transport);
@@ -190,6 +194,7 @@ export class NameServer implements Service<GeodnsConfig> {
   #tellCounts(): void {
     const { metrics } = this.#host;
     this.#counters.tell(metrics);
+    this.#guard.tell(metrics);
     for (const [geo, { choices }] of this.#answerer.snapshot.services)
       for (const choice of choices) {
         const { reason, chosen, answered } = choice;
@@ -235,7 +240,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   /** From one query to the next everything is new. */
-  #swap(parts: Omit<Parts, "services">, fresh: Map<string, SteeredService>, added: Map<string, Listener>): void {
+  #swap(parts: Omit<Parts, "services">, fresh: Map<string, SteeredService>): void {
     const { config } = parts;
     const services = new Map<string, SteeredService>();
     for (const [name, serviceConfig] of Object.entries(config.services)) {
@@ -247,20 +252,7 @@ export class NameServer implements Service<GeodnsConfig> {
     }
     this.#parts = { ...parts, services };
     this.#renewSnapshot();
-    this.#connections.setLimits(config.tcp);
     this.#queryLog.setConfig(config.queryLog);
-    const former = this.#listeners;
-    this.#listeners = new Map();
-    for (const address of config.listen) {
-      const listener = added.get(address) ?? former.get(address);
-      if (listener) this.#listeners.set(address, listener);
-      former.delete(address);
-    }
-    void this.#closeListeners([...former.values()]);
-  }
-
-  async #closeListeners(listeners: readonly Listener[]): Promise<void> {
-    await Promise.all(listeners.map((listener) => listener.close()));
   }
 
   #renewSnapshot(): void {

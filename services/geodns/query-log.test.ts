@@ -6,6 +6,7 @@ import { UsageError } from "#shared/core/error.ts";
 import { seededRandom } from "#shared/core/random.ts";
 import { queryBytes } from "#test/support/dns.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
+import { termsOf } from "#test/support/geodns-answers.ts";
 import { snapshotOf } from "#test/support/geodns-snapshot.ts";
 import { Answerer } from "./answer.ts";
 import { QueryLog, addQueryLogRoute } from "./query-log.ts";
@@ -54,7 +55,7 @@ describe("the query log", () => {
 
   it("writes who asked for what, and what was decided why", () => {
     const { queryLog, lines } = logOf(1);
-    const answerer = new Answerer(snapshotOf());
+    const answerer = new Answerer(snapshotOf(), termsOf());
     answerer.answer(queryBytes(), { address: parseAddress("127.49.0.7")! }, "udp", new Uint8Array(65_535));
     queryLog.write(answerer, { address: parseAddress("127.49.0.7")! }, "udp");
     expect(lines).toEqual([

@@ -34,6 +34,21 @@ export const metricTable = {
   watershed_dns_dropped_total: { type: "counter", help: "DNS messages that got no reply", labels: ["transport"] },
   watershed_dns_truncated_total: { type: "counter", help: "DNS replies that were cut (TC)", labels: [] },
   watershed_dns_subnet_queries_total: { type: "counter", help: "DNS queries that told a client subnet", labels: [] },
+  watershed_dns_limited_total: {
+    type: "counter",
+    help: "DNS responses over the rate limit",
+    labels: ["kind", "result"],
+  },
+  watershed_dns_connections_closed_total: {
+    type: "counter",
+    help: "Connections to the name server that it has closed for being idle, or for another that came",
+    labels: ["reason"],
+  },
+  watershed_dns_https_refused_total: {
+    type: "counter",
+    help: "Requests of DNS over HTTPS that got an answer of HTTP alone",
+    labels: ["status"],
+  },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
   watershed_dns_snapshot_timestamp_seconds: {
     type: "gauge",

@@ -20,6 +20,8 @@ export interface Host {
   readonly decisions: DecisionLog;
   /** Other processes listen on the same sockets. */
   readonly sharing: Sharing | undefined;
+  /** Random bytes, the same in all processes that share sockets: for secrets that a client may take from one to another. */
+  readonly seed: Uint8Array;
 }
 
 /** A running service, as the lifecycle and the admin API see it. */

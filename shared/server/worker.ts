@@ -17,8 +17,8 @@ export function runWorker<Config extends NodeConfig>(definition: ServiceDefiniti
   let current: { readonly lifecycle: Lifecycle<Config>; config: Config } | undefined;
   const say = (message: FromWorker) => process.send?.(message);
 
-  const start = async (config: Config) => {
-    const host = createHost(definition.name, config, "next");
+  const start = async (config: Config, seed: Uint8Array) => {
+    const host = createHost(definition.name, config, "next", seed);
     host.events.subscribe(({ type, data }) => {
       if (type !== "decision" || typeof data["id"] !== "string") return;
       const { id: name, ...decision } = data;
@@ -31,7 +31,7 @@ export function runWorker<Config extends NodeConfig>(definition: ServiceDefiniti
   };
 
   const obey = async (message: ToWorker<Config>): Promise<Partial<FromWorker & { metrics: unknown }>> => {
-    if (message.ask === "start") await start(message.config);
+    if (message.ask === "start") await start(message.config, message.seed);
     assert(current, "a worker is started before it is asked");
     const { lifecycle } = current;
     if (message.ask === "reload") {

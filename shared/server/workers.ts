@@ -120,7 +120,7 @@ export class Workers<Config> {
     this.#running.add(worker);
     void worker.exited.then(() => this.#lost(worker));
     assert(this.#config, "a config comes before the first worker");
-    await worker.ask({ ask: "start", config: this.#config });
+    await worker.ask({ ask: "start", config: this.#config, seed: this.#host.seed });
   }
 
   #lost(worker: Worker<Config>): void {

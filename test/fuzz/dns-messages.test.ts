@@ -4,6 +4,7 @@ import type { Random } from "#shared/core/random.ts";
 import { Answerer } from "#geodns/answer.ts";
 import type { Transport } from "#geodns/answer.ts";
 import { ecs, nameBytes, optBytes, queryBytes, readReply, uint16 } from "#test/support/dns.ts";
+import { termsOf } from "#test/support/geodns-answers.ts";
 import { snapshotOf } from "#test/support/geodns-snapshot.ts";
 
 /** How long, and from where: a failure names the seed, which finds it again. */
@@ -60,7 +61,7 @@ describe("messages changed by chance", () => {
     `get silence or a well-formed reply, ${seconds} s long from seed ${seed}`,
     () => {
       const random = seededRandom(seed);
-      const answerer = new Answerer(snapshotOf());
+      const answerer = new Answerer(snapshotOf(), termsOf({ secrets: Uint32Array.of(1, 2, 3, 4) }));
       const out = Buffer.alloc(65_535);
       const client = { address: Uint8Array.of(127, 49, 0, 7) };
       const endMs = performance.now() + seconds * 1_000;

@@ -64,6 +64,19 @@ async function logged(event: string, times = 1): Promise<void> {
   }
 }
 
+/** Asks for a cookie, then whether it is good, each time from another port. @returns the codes of the answers, each once */
+async function askWithCookie(): Promise<number[]> {
+  const ask = async (cookie: Uint8Array) => {
+    using client = new UdpClient(address);
+    return await client.ask(queryBytes({ questions: 0, edns: { options: [[10, cookie]] } }));
+  };
+  const cookie = (await ask(Buffer.alloc(8, 7))).opt?.options.get(10) ?? Buffer.alloc(0);
+  expect(cookie).toHaveLength(24);
+  const codes = new Set<number>();
+  for (let i = 0; i < queries; i++) codes.add((await ask(cookie)).rcode);
+  return [...codes];
+}
+
 /** Asks from many ports. @returns every answer that came, each once, sorted */
 async function askAll(name: string, type: number): Promise<string[]> {
   const answers = new Set<string>();
@@ -111,6 +124,10 @@ describe("several processes share the sockets of a name server", () => {
     const drained = await fetch(`${admin}/pools/web/endpoints/192.0.2.1/drain`, { method: "POST" });
     expect(drained.status).toBe(200);
     expect(await askAll("www.stream.test", 1)).toEqual(["192.0.2.2"]);
+  });
+
+  it("a cookie that one has given is good at the others", async () => {
+    expect(await askWithCookie()).toEqual([0]);
   });
 
   it("a broken config reaches none", async () => {

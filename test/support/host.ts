@@ -18,6 +18,7 @@ export function testHost(overrides: Partial<Host> = {}): Host {
     events,
     decisions: new DecisionLog(events),
     sharing: undefined,
+    seed: Buffer.alloc(32, 1),
     ...overrides,
   };
 }

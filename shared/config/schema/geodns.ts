@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
+import { cookiesSchema, dnsOverHttpsSchema, dnsOverTlsSchema, rateLimitSchema, tcpSchema } from "./dns-listeners.ts";
 import { absoluteName, checkNames } from "./dns-names.ts";
 import { formatAddress, parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import {
@@ -113,14 +114,11 @@ export const geodnsSchema = crossCheck(
       ),
     services: z.record(z.string(), serviceSchema).default({}).describe("what `geo` records name"),
     dnsZones: z.record(nameSchema, dnsZoneSchema).describe("every dnsZone that this server answers for"),
-    tcp: z
-      .strictObject({
-        connections: z.int().min(1).max(100_000).default(1_000).describe("over it the longest idle is closed"),
-        idle: durationSchema.prefault("10s").describe("of a connection between queries"),
-      })
-      .transform(({ connections, idle }) => ({ connectionsMax: connections, idleMs: idle }))
-      .prefault({})
-      .describe("connections of DNS over TCP"),
+    tcp: tcpSchema,
+    tls: dnsOverTlsSchema.optional(),
+    https: dnsOverHttpsSchema.optional(),
+    cookies: cookiesSchema,
+    rateLimit: rateLimitSchema.optional(),
     queryLog: z
       .strictObject({
         sample: z
@@ -146,13 +144,18 @@ export const geodnsSchema = crossCheck(
   }),
   (config, context) => {
     if (config.workers !== 1)
-      for (const [i, address] of config.listen.entries())
-        if (parseSocketAddress(address)?.port === 0)
-          context.addIssue({
-            code: "custom",
-            path: ["listen", i],
-            message: "port 0 cannot be shared by several workers",
-          });
+      for (const [path, addresses] of [
+        [["listen"], config.listen],
+        [["tls", "listen"], config.tls?.listen ?? []],
+        [["https", "listen"], config.https?.listen ?? []],
+      ] as const)
+        for (const [i, address] of addresses.entries())
+          if (parseSocketAddress(address)?.port === 0)
+            context.addIssue({
+              code: "custom",
+              path: [...path, i],
+              message: "port 0 cannot be shared by several workers",
+            });
     steeringMustNameRegions(context, config.regions, config.steering);
     for (const [name, service] of Object.entries(config.services)) {
       for (const region of Object.keys(service.regions))
