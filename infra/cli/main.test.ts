@@ -69,7 +69,7 @@ describe("the arguments", () => {
     { args: ["chaos", "kil", "router", "eu-west/l7-1"], says: "Did you mean kill?" },
     { args: ["chaos", "kill", "router", "eu-west/l7-9"], says: "did you mean router eu-west/l7-1, or" },
     { args: ["chaos", "slow", "router", "eu-west/l7-1"], says: "slow does nothing to a router: it takes kill" },
-    { args: ["chaos", "cut", "region", "eu-west"], says: "cut drops packets, which needs containers" },
+    { args: ["chaos", "cut", "server", "eu-west-a/web-1"], says: "cut does nothing to a server: it takes kill" },
     { args: ["chaos", "kill", "router", "eu-west/l7-1", "--for", "soon"], says: "expected a time such as 30s" },
     { args: ["chaos", "kill", "router", "eu-west/l7-1"], says: "nothing is up here: ./watershed up" },
     { args: ["chaos", "heal"], says: "a target is one of" },

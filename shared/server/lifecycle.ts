@@ -1,4 +1,5 @@
 import { UsageError, messageOf } from "#shared/core/error.ts";
+import { trafficCuts } from "#shared/net/cuts.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { listenAdmin } from "./admin.ts";
 import type { AdminListener, AdminNode } from "./admin.ts";
@@ -199,6 +200,7 @@ export class Lifecycle<Config extends NodeConfig> {
       uptimeMs: Math.round(this.#host.clock.nowMs() - this.#startedMs),
       state: phase,
       reason,
+      cuts: trafficCuts.names,
       pools: [...(this.#service?.pools() ?? [])].map((pool) => pool.status()),
       ...this.#service?.status(),
     };
