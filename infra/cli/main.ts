@@ -5,6 +5,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
 import { addDown } from "./commands/down.ts";
+import { addLoad } from "./commands/load.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTrace } from "./commands/trace.ts";
@@ -12,7 +13,7 @@ import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
 /** In the order of the help. */
-const commands = [addUp, addDown, addStatus, addTrace, addChaos, addCheck, addRun];
+const commands = [addUp, addDown, addStatus, addTrace, addLoad, addChaos, addCheck, addRun];
 
 /** Runs one command.
  * @param argv without the program's own name

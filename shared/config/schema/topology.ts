@@ -4,6 +4,7 @@ import {
   balanceSchema,
   countrySchema,
   durationSchema,
+  geoSchema,
   locationSchema,
   proxyVersionSchema,
   retriesSchema,
@@ -142,6 +143,9 @@ export const topologySchema = crossCheck(
       .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
       .prefault({})
       .describe("after SIGTERM: take no new work, finish the old"),
+    geo: geoSchema
+      .prefault({})
+      .describe("where clients are; a path counts from the top folder, networks come beside those of the test clients"),
     testClients: z
       .record(countrySchema, z.int().min(1).max(99))
       .default({})
