@@ -7,6 +7,7 @@ import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { composeFile, composeName, resolvConf } from "./compose-file.ts";
+import { profiles } from "./compose-parts.ts";
 import { postgresForwarderConfigs } from "./compose-postgres.ts";
 import { staleComposeDocuments } from "./compose.ts";
 import { isIn } from "./networks.ts";
@@ -174,6 +175,11 @@ describe("clients", () => {
     ]);
     expect(services["client-de"]?.volumes).toContain("./infra/docker/resolv.conf:/etc/resolv.conf:ro");
   });
+});
+
+it("has those profiles that `down` ends, and no other", () => {
+  const used = Object.values(services).flatMap((service) => service.profiles ?? []);
+  expect([...new Set(used)].toSorted()).toEqual(profiles.toSorted());
 });
 
 describe("the profile chaos", () => {
