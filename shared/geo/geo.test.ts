@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { formatCidr, maskAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { PrefixTree } from "#shared/core/prefix-tree.ts";
+import { mmdb } from "#test/support/mmdb.ts";
 import { countries } from "./countries.ts";
 import { placeOfRecord } from "./database.ts";
 import type { GeoDatabase } from "./database.ts";
@@ -49,6 +50,18 @@ describe("the builtin database", () => {
     const status = (await createGeo({ database: "builtin", networks: {} })).status();
     expect(status).toMatchObject({ name: "builtin", overrides: 0 });
     expect(Date.parse(status.builtAt)).toBeGreaterThan(Date.parse("2026-01-01"));
+  });
+});
+
+describe("a database of one's own", () => {
+  it("takes the place of the builtin one", async () => {
+    const file = path.join(await mkdtemp(path.join(tmpdir(), "watershed-geo-")), "own.mmdb");
+    await writeFile(file, mmdb({ "81.2.69.0/24": "JP", "133.0.0.0/8": "GB" }));
+    const geo = await createGeo({ database: file, networks: {} });
+    const countryOf = (client: string) => geo.placeOf(address(client)).place.country;
+    expect(["81.2.69.142", "81.2.70.1", "133.11.0.1", "12.0.0.1"].map(countryOf)).toEqual(["JP", null, "GB", null]);
+    expect(geo.placeOf(address("81.2.69.142")).network).toBe("81.2.69.0/24");
+    expect(geo.status()).toMatchObject({ name: file, type: "Test-Country" });
   });
 });
 

@@ -1,6 +1,7 @@
 import dgram from "node:dgram";
 import { formatSocketAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { assert } from "#shared/core/error.ts";
+import { trafficCuts } from "./cuts.ts";
 import { listenError } from "./listen.ts";
 import type { Sharing } from "./listen.ts";
 
@@ -54,6 +55,7 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const listener: UdpListener = {
     address: formatSocketAddress(target.host, socket.address().port),
     send: (datagram, length, to) => {
+      if (trafficCuts.drops(to.address)) return true; // gone, as far as the socket knows
       try {
         socket.send(datagram, 0, length, to.port, to.address, onSent);
         return socket.getSendQueueCount() === 0;
@@ -66,7 +68,9 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
     [Symbol.asyncDispose]: close,
   };
   socket.on("error", sendFailed); // an ICMP error for what was sent; the socket goes on
-  socket.on("message", (datagram, from) => options.onDatagram(datagram, from, listener));
+  socket.on("message", (datagram, from) => {
+    if (!trafficCuts.drops(from.address)) options.onDatagram(datagram, from, listener);
+  });
   return listener;
 }
 

@@ -3,6 +3,8 @@ import { formatSocketAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, assert, codeOf, messageOf } from "#shared/core/error.ts";
 import { trafficLimit } from "./connection-limit.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
+import { trafficCuts } from "./cuts.ts";
+import type { Cuts } from "./cuts.ts";
 
 /** An accepting TCP socket. */
 export interface TcpListener extends AsyncDisposable {
@@ -44,16 +46,19 @@ export async function listenTcp(options: ListenOptions): Promise<TcpListener> {
 
 /** Binds a server that exists, such as one of node:http.
  * @param limit on the connections that it accepts, perhaps together with others
+ * @param cuts that its connections suffer
  * @throws {UsageError} naming address and port, if it is taken or not ours */
 export async function listenServer(
   server: net.Server,
   address: string,
   limit: ConnectionLimit = trafficLimit,
   sharing?: Sharing,
+  cuts: Cuts = trafficCuts,
 ): Promise<TcpListener> {
   const target = parseSocketAddress(address);
   assert(target, `${address} was validated with the config`);
   limit.guard(server);
+  cuts.guard(server);
   if (sharing === "first") {
     const probe = net.createServer();
     await bind(probe, target, address, false);

@@ -10,8 +10,10 @@ import { parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { AdminPool, AdminState } from "#shared/endpoint/status.ts";
 import { ConnectionLimit } from "#shared/net/connection-limit.ts";
+import { Cuts } from "#shared/net/cuts.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
+import { addCuts } from "./admin-cuts.ts";
 import { guard } from "./admin-guard.ts";
 import { streamEvents } from "./admin-events.ts";
 import type { Host } from "./service.ts";
@@ -59,7 +61,8 @@ export async function listenAdmin(node: AdminNode, address: string, token: strin
     );
   let app = adminApp(node, token);
   const server = createAdaptorServer({ fetch: (request, bindings) => app.fetch(request, bindings) }) as net.Server;
-  const listener = await listenServer(server, address, new ConnectionLimit(connectionsMax));
+  // No cut of its own is ever made: who is cut off can still be looked at, and healed.
+  const listener = await listenServer(server, address, new ConnectionLimit(connectionsMax), undefined, new Cuts());
   return { ...listener, extend: (extendAdmin) => (app = adminApp(node, token, extendAdmin)) };
 }
 
@@ -84,6 +87,7 @@ export function adminApp(node: AdminNode, token: string | undefined, extendAdmin
   app.use(passChangesOn(node));
   addReads(app, node);
   addChanges(app, node);
+  addCuts(app, node.host);
   extendAdmin?.(app);
   return app;
 }

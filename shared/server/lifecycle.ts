@@ -1,5 +1,6 @@
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { MetricsSnapshot } from "#shared/observe/metrics.ts";
+import { trafficCuts } from "#shared/net/cuts.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { adminApp, listenAdmin } from "./admin.ts";
 import type { AdminListener, AdminNode } from "./admin.ts";
@@ -234,6 +235,7 @@ export class Lifecycle<Config extends NodeConfig> {
       uptimeMs: Math.round(this.#host.clock.nowMs() - this.#startedMs),
       state: phase,
       reason,
+      cuts: trafficCuts.names,
       pools: [...(this.#service?.pools() ?? [])].map((pool) => pool.status()),
       ...(this.#workers ? { workers: [{ pid: process.pid }, ...this.#workers.status()] } : {}),
       ...this.#service?.status(),

@@ -235,6 +235,30 @@ describe("clients", () => {
   });
 });
 
+describe("a geo database of one's own", () => {
+  const own = parseConfig(
+    `${file}\ngeo:\n  database: data/my.mmdb\n  networks: { 192.0.2.0/24: { country: DE, asn: 64500 } }\n`,
+    "topology.yaml",
+    topologySchema,
+  );
+  const geoOf = (of: Topology, plan: "loopback" | "containers") =>
+    configOf(of, "ns2", plan).config["geo"] as { database?: string; networks: Record<string, unknown> };
+
+  it("is that of every name server: where it lies, or where it is mounted", () => {
+    expect(geoOf(own, "loopback").database).toBe("data/my.mmdb");
+    expect(geoOf(own, "containers").database).toBe("/geo/my.mmdb");
+    expect(geoOf(topology, "containers").database).toBeUndefined();
+    expect(refusals(own)).toEqual([]);
+  });
+
+  it("has networks of one's own beside those of the test clients", () => {
+    expect(geoOf(own, "loopback").networks).toMatchObject({
+      "127.49.0.0/16": { country: "DE" },
+      "192.0.2.0/24": { country: "DE", asn: 64_500 },
+    });
+  });
+});
+
 it("an unknown node is refused with the nearest name", () => {
   expect(() => configOf(topology, "eu-west-a/l4-3")).toThrow(
     new UsageError('there is no node "eu-west-a/l4-3" in the topology (did you mean eu-west-a/l4-1?)'),

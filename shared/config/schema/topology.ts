@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
-import { balanceSchema, countrySchema, durationSchema, proxyVersionSchema, retriesSchema } from "./common.ts";
+import {
+  balanceSchema,
+  countrySchema,
+  durationSchema,
+  geoSchema,
+  proxyVersionSchema,
+  retriesSchema,
+} from "./common.ts";
 import { regionKeys, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 import { matchSchema } from "./l7-router.ts";
 import { originServices } from "./origin.ts";
@@ -135,6 +142,9 @@ export const topologySchema = crossCheck(
       .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
       .prefault({})
       .describe("after SIGTERM: take no new work, finish the old"),
+    geo: geoSchema
+      .prefault({})
+      .describe("where clients are; a path counts from the top folder, networks come beside those of the test clients"),
     testClients: z
       .record(countrySchema, z.int().min(1).max(99))
       .default({})
