@@ -15,7 +15,9 @@ export default defineConfig({
         },
       },
       { test: { name: "repo", isolate: false, include: ["test/repo/**/*.test.ts"] } },
+      { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"] } },
       { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...slow } },
+      { test: { name: "conformance", include: ["test/conformance/**/*.test.ts"], ...slow } },
       {
         test: {
           name: "integration",

@@ -22,14 +22,31 @@ export function postAdmin(admin: string, path: string, timeoutMs: number): Promi
   return askAdmin("POST", admin, path, timeoutMs);
 }
 
-async function askAdmin(method: "GET" | "POST", admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+/** PUT of a JSON body. @see getAdmin */
+export function putAdmin(admin: string, path: string, body: unknown, timeoutMs: number): Promise<AdminReply> {
+  return askAdmin("PUT", admin, path, timeoutMs, Buffer.from(JSON.stringify(body)));
+}
+
+/** @see getAdmin */
+export function deleteAdmin(admin: string, path: string, timeoutMs: number): Promise<AdminReply> {
+  return askAdmin("DELETE", admin, path, timeoutMs);
+}
+
+async function askAdmin(
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  admin: string,
+  path: string,
+  timeoutMs: number,
+  body?: Buffer,
+): Promise<AdminReply> {
   const address = parseSocketAddress(admin);
   assert(address, `${admin} was validated with the topology`);
   const answer = await requestHttp({
     ...address,
     method,
     target: path,
-    headers: [...adminHeaders(admin), ["Connection", "close"], ...(method === "POST" ? [noBody] : [])],
+    headers: [...adminHeaders(admin), ["Connection", "close"], ...(method === "GET" ? [] : [lengthOf(body)])],
+    body,
     connectTimeoutMs: timeoutMs,
     timeoutMs,
     bodyKeptBytesMax: statusBytesMax,
@@ -39,7 +56,7 @@ async function askAdmin(method: "GET" | "POST", admin: string, path: string, tim
   return { status: answer.status, text: answer.body.toString("utf8") };
 }
 
-const noBody = ["Content-Length", "0"] as const;
+const lengthOf = (body: Buffer | undefined) => ["Content-Length", String(body?.length ?? 0)] as const;
 
 /** Headers of every request to an admin API. */
 export function adminHeaders(admin: string): (readonly [string, string])[] {

@@ -12,8 +12,8 @@ export interface DnsQuery {
   readonly name: string;
   readonly type: "A" | "AAAA";
   readonly id: number;
-  /** The decision of this query is recorded under it. */
-  readonly traceId: string;
+  /** The decision of this query is recorded under it; without one it is not recorded. */
+  readonly traceId?: string;
   /** Sent as EDNS Client Subnet. */
   readonly subnet?: Cidr | undefined;
 }
@@ -73,7 +73,8 @@ export function encodeQuery(query: DnsQuery): Buffer {
 
 /** @see RFC 6891 §6.1.2 */
 function encodeOpt(query: DnsQuery): Buffer {
-  const options = [encodeOption(traceOption, Buffer.from(query.traceId, "ascii"))];
+  const options: Buffer[] = [];
+  if (query.traceId !== undefined) options.push(encodeOption(traceOption, Buffer.from(query.traceId, "ascii")));
   if (query.subnet) options.push(encodeOption(clientSubnetOption, encodeSubnet(query.subnet)));
   const data = Buffer.concat(options);
   const head = Buffer.alloc(11); // root name, then type, payload size, extended rcode and flags (0), length

@@ -66,10 +66,14 @@ describe("the arguments", () => {
     { args: ["run", "l7-ruoter"], says: 'did you mean "l7-router"?' },
     { args: ["check", "/there/is/none.yaml", "--service", "geodns"], says: "there is no such file" },
     { args: ["status", "--topology", "package.json"], says: "package.json:" },
+    { args: ["load"], says: "required option '--from <client>' not specified" },
+    { args: ["load", "--from", "DE", "--workers", "65"], says: "expected a whole number 1..64" },
+    { args: ["load", "--from", "DE", "--for", "soon"], says: "expected a time such as 30s" },
+    { args: ["load", "--from", "DE", "ftp://www.stream.test/"], says: "speaks http" },
     { args: ["chaos", "kil", "router", "eu-west/l7-1"], says: "Did you mean kill?" },
     { args: ["chaos", "kill", "router", "eu-west/l7-9"], says: "did you mean router eu-west/l7-1, or" },
     { args: ["chaos", "slow", "router", "eu-west/l7-1"], says: "slow does nothing to a router: it takes kill" },
-    { args: ["chaos", "cut", "region", "eu-west"], says: "cut drops packets, which needs containers" },
+    { args: ["chaos", "cut", "server", "eu-west-a/web-1"], says: "cut does nothing to a server: it takes kill" },
     { args: ["chaos", "kill", "router", "eu-west/l7-1", "--for", "soon"], says: "expected a time such as 30s" },
     { args: ["chaos", "kill", "router", "eu-west/l7-1"], says: "nothing is up here: ./watershed up" },
     { args: ["chaos", "heal"], says: "a target is one of" },
@@ -82,7 +86,7 @@ describe("the arguments", () => {
     expect(stderr).toMatch(/^(error: |Usage: |\S+\.(yaml|json):)/);
   });
 
-  it.each(["up", "down", "status", "trace", "chaos", "check", "run"])(
+  it.each(["up", "down", "status", "trace", "load", "chaos", "check", "run"])(
     "shows an example under the help of %s",
     async (command) => {
       const { code, stdout } = await inProcess([command, "--help"]);

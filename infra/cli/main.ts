@@ -4,7 +4,11 @@ import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
+import { addDns } from "./commands/dns.ts";
 import { addDown } from "./commands/down.ts";
+import { addExplain } from "./commands/explain.ts";
+import { addGeo } from "./commands/geo.ts";
+import { addLoad } from "./commands/load.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTrace } from "./commands/trace.ts";
@@ -12,7 +16,7 @@ import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
 /** In the order of the help. */
-const commands = [addUp, addDown, addStatus, addTrace, addChaos, addCheck, addRun];
+const commands = [addUp, addDown, addStatus, addTrace, addExplain, addGeo, addDns, addLoad, addChaos, addCheck, addRun];
 
 /** Runs one command.
  * @param argv without the program's own name

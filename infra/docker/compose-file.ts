@@ -1,6 +1,8 @@
+import path from "node:path";
 import type { Topology } from "#shared/config/schema/topology.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
+import { geoFolder } from "#shared/topology/plan.ts";
 import { observabilityServices } from "./compose-observability.ts";
 import { attachmentLines, tokenFile } from "./compose-parts.ts";
 import { postgresServices, postgresVolumes } from "./compose-postgres.ts";
@@ -35,8 +37,11 @@ export function composeFile(topology: Topology): string {
     head(topology, requestOrder(nodes), ports),
     fragments,
     `services:\n${token}`,
-    ...nodes.map((node) => nodeService(node, nodes, attachmentsOf(node, networks), ports.get(node.name) ?? [])),
+    ...nodes.map((node) =>
+      nodeService(node, nodes, attachmentsOf(node, networks), ports.get(node.name) ?? [], volumesOf(topology, node)),
+    ),
     ...clientServices(topology, nodes),
+    ...loadServices(topology),
     observabilityServices(topology),
     ...postgresServices(topology),
     `networks:\n${networks.map(networkText).join("\n")}`,
@@ -61,6 +66,7 @@ function head(
 # Try:    docker compose exec client-de curl -s http://www.${dnsZone}/api/users
 # Down:   docker compose down --volumes
 # Profiles: countries      more clients
+#           chaos          a load generator in each of the two clients: docker compose logs -f load-de load-us
 #           observability  Prometheus on 9090, Grafana on 3000
 #           postgres       a primary, its streaming replicas, and two forwarders before them (npm run images -- postgres)
 #
@@ -79,6 +85,8 @@ function inRows(words: readonly string[], perRow: number): string[] {
   return rows.map((row) => row.join(", "));
 }
 
+const commonVolumes = ["./infra/topology.yaml:/watershed/infra/topology.yaml:ro", "token:/run/watershed:ro"];
+
 const fragments = `x-healthy: &healthy { condition: service_healthy }
 x-completed: &completed { condition: service_completed_successfully }
 
@@ -94,9 +102,7 @@ x-node: &node
   pids_limit: 128
   logging: { driver: json-file, options: { max-size: 10m, max-file: "2" } }
   volumes:
-    - ./infra/topology.yaml:/watershed/infra/topology.yaml:ro
-    - token:/run/watershed:ro
-
+${commonVolumes.map((volume) => `    - ${volume}\n`).join("")}
 x-confined: &confined
   <<: *node
   security_opt: ["no-new-privileges:true"]
@@ -133,6 +139,7 @@ function nodeService(
   nodes: readonly TopologyNode[],
   attachments: ReadonlyMap<string, string>,
   ports: readonly PublishedPort[],
+  volumes: string,
 ): string {
   const published = ports.flatMap(({ port, target, protocols }) =>
     protocols.map((protocol) => `"127.0.0.1:${port}:${target}/${protocol}"`),
@@ -144,13 +151,24 @@ function nodeService(
     environment: { WATERSHED_ADMIN_TOKEN_FILE: ${tokenFile}, WATERSHED_ADMIN_ADDRESS: "${node.admin}" }
     labels: { watershed.node: ${node.name} }
     ports: [${published.join(", ")}]
-    networks:
+${volumes}    networks:
 ${attachmentLines(attachments)}
     depends_on:
       token: *completed
 ${askedBy(node, nodes)
   .map((name) => `      ${composeName(name)}: *healthy\n`)
   .join("")}`;
+}
+
+/** Beside those of every node: of name servers the folder of a geo database of one's own. The folder, not the file, so that
+ * one that takes the file's place is seen by a reload. */
+function volumesOf({ geo: { database } }: Topology, { service }: TopologyNode): string {
+  if (service !== "geodns" || database === "builtin") return "";
+  const folder = path.dirname(database);
+  const source = path.isAbsolute(folder) ? folder : `./${folder}`;
+  return `    volumes:
+${commonVolumes.map((volume) => `      - ${volume}\n`).join("")}      - { type: bind, source: ${JSON.stringify(source)}, target: ${geoFolder}, read_only: true }
+`;
 }
 
 /** Names of the nodes that a node asks: it starts when they are healthy. */
@@ -177,6 +195,21 @@ function clientServices(topology: Topology, nodes: readonly TopologyNode[]): str
 ${attachmentLines(clientAttachments(topology, code))}
     depends_on:
 ${nameServers.map(({ name }) => `      ${composeName(name)}: *healthy\n`).join("")}`,
+  );
+}
+
+/** Load generators, each in the network of a client: what it sends is that client's. */
+function loadServices({ testClients }: Topology): string[] {
+  const there = clientsAtOnce.filter((country) => Object.hasOwn(testClients, country));
+  return there.map(
+    (country) => `  load-${country.toLowerCase()}:
+    <<: *client
+    profiles: [chaos]
+    command: [node, infra/cli/main.ts, load, --from, ${country}, /api/users]
+    environment: { WATERSHED_ADMIN_TOKEN_FILE: ${tokenFile} }
+    network_mode: service:client-${country.toLowerCase()}
+    depends_on: [client-${country.toLowerCase()}]
+`,
   );
 }
 

@@ -5,3 +5,6 @@ export const tokenFile = "/run/watershed/token";
 export function attachmentLines(attachments: ReadonlyMap<string, string>): string {
   return Array.from(attachments, ([key, address]) => `      ${key}: { ipv4_address: ${address} }`).join("\n");
 }
+
+/** Every profile of docker-compose.yml. */
+export const profiles = ["countries", "chaos", "observability", "postgres"] as const;

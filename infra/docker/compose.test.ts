@@ -7,6 +7,7 @@ import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { composeFile, composeName, resolvConf } from "./compose-file.ts";
+import { profiles } from "./compose-parts.ts";
 import { postgresForwarderConfigs } from "./compose-postgres.ts";
 import { staleComposeDocuments } from "./compose.ts";
 import { isIn } from "./networks.ts";
@@ -23,7 +24,8 @@ interface ComposeService {
   security_opt?: string[];
   read_only?: boolean;
   restart?: string;
-  volumes?: string[];
+  volumes?: (string | object)[];
+  network_mode?: string;
   environment?: Record<string, string>;
   privileged?: boolean;
 }
@@ -172,6 +174,52 @@ describe("clients", () => {
       "",
     ]);
     expect(services["client-de"]?.volumes).toContain("./infra/docker/resolv.conf:/etc/resolv.conf:ro");
+  });
+});
+
+it("has those profiles that `down` ends, and no other", () => {
+  const used = Object.values(services).flatMap((service) => service.profiles ?? []);
+  expect([...new Set(used)].toSorted()).toEqual(profiles.toSorted());
+});
+
+describe("the profile chaos", () => {
+  it("sends requests from inside of both clients", () => {
+    const names = Object.keys(services).filter((name) => services[name]?.profiles?.includes("chaos"));
+    expect(names).toEqual(["load-de", "load-us"]);
+    for (const [name, client, country] of [
+      ["load-de", "client-de", "DE"],
+      ["load-us", "client-us", "US"],
+    ] as const) {
+      expect(services[name]).toMatchObject({ network_mode: `service:${client}`, depends_on: [client] });
+      expect(services[name]?.networks).toBeUndefined();
+      expect(services[name]?.command?.slice(2)).toEqual(["load", "--from", country, "/api/users"]);
+    }
+  });
+});
+
+describe("a geo database of one's own", () => {
+  const serversOf = (database: string) => {
+    const document = parse(composeFile(withText(`geo: { database: ${database} }`)), { merge: true, maxAliasCount: -1 });
+    return (document as ComposeDocument).services;
+  };
+
+  it.each([
+    ["data/my.mmdb", "./data"],
+    ["my.mmdb", "./."],
+    ["/var/lib/GeoIP/GeoLite2-City.mmdb", "/var/lib/GeoIP"],
+  ])("%s: its folder is mounted in the name servers alone", (database, source) => {
+    const own = serversOf(database);
+    const mounted = Object.keys(own).filter((name) => JSON.stringify(own[name]?.volumes).includes('"/geo"'));
+    expect(mounted).toEqual(["ns1", "ns2"]);
+    expect(own["ns1"]?.volumes).toEqual([
+      "./infra/topology.yaml:/watershed/infra/topology.yaml:ro",
+      "token:/run/watershed:ro",
+      { type: "bind", source, target: "/geo", read_only: true },
+    ]);
+  });
+
+  it("is nowhere mounted where the builtin one does", () => {
+    expect(serversOf("builtin")["ns1"]?.volumes).toEqual(services["ns1"]?.volumes);
   });
 });
 

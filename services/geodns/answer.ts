@@ -1,18 +1,20 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { isSlow } from "./compiled/zones.ts";
 import type { CompiledNode, Entry } from "./compiled/zones.ts";
-import { decide } from "./decide.ts";
+import { decide, outside } from "./decide.ts";
 import type { Decision } from "./decide.ts";
 import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { compileBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
+import { compileBody, cutBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
 import type { Body } from "./wire/body.ts";
-import { classes, notReadyError, rcodes, types } from "./wire/codes.ts";
+import { classes, extendedErrors, rcodes, types } from "./wire/codes.ts";
 import { Query, udpReplyBytesMax } from "./wire/query.ts";
+import { Reception } from "./wire/reception.ts";
+import type { Terms } from "./wire/reception.ts";
 import { encodeExtendedError, optBytes, udpBytesMax, writeReply } from "./wire/reply.ts";
 import type { ReplyHead } from "./wire/reply.ts";
 
-export type Transport = "udp" | "tcp";
+export type Transport = "udp" | "tcp" | "tls" | "https";
 
 /** Where the client is, read from its address only where that is needed. */
 export interface Client {
@@ -20,11 +22,13 @@ export interface Client {
   readonly address: AddressBytes;
 }
 
-const notReady = encodeExtendedError(notReadyError, "the first health checks are under way");
+const notReady = encodeExtendedError(extendedErrors.notReady, "the first health checks are under way");
+const notAuthoritative = encodeExtendedError(extendedErrors.notAuthoritative, outside.rule);
 const refusals = new Map<number, ReplyHead>(
   Object.values(rcodes).map((rcode) => [rcode, { rcode, authoritative: false }] as const),
 );
 const refusedHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false };
+const outsideHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false, extendedError: notAuthoritative };
 const startingHead: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: notReady };
 
 /** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
@@ -33,19 +37,23 @@ export class Answerer {
   snapshot: Snapshot;
   /** The query last answered, until the next. */
   readonly query = new Query();
+  /** How its client was received. */
+  readonly reception: Reception;
   /** How it was answered. */
   rcode = 0;
   /** Set where the answer was not taken from what is compiled: for who asked, and why. */
   decision: Decision | undefined;
   #scope = 0;
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, terms: Terms) {
     this.snapshot = snapshot;
+    this.reception = new Reception(terms);
   }
 
   /** Answers one message. Never throws on bad input.
    *
-   * Read strictly → refuse what cannot be answered → find the name → pick by region → copy within the client's limit.
+   * Read strictly → receive the client → refuse what cannot be answered → find the name → pick by region → copy within the
+   * client's limit.
    * @param out takes the reply from 0; as long as the largest message
    * @returns bytes of the reply; 0 for silence */
   answer(message: Uint8Array, client: Client, transport: Transport, out: Uint8Array): number {
@@ -54,15 +62,31 @@ export class Answerer {
     this.#scope = 0;
     const verdict = query.read(message);
     if (verdict === "silence") return 0;
-    if (verdict === "refused") return this.#write(out, transport, refusals.get(query.rcode) ?? refusedHead, emptyBody);
+    const refusal = this.reception.receive(query, client, transport);
+    if (verdict === "refused") return this.#refuse(out, transport, query.rcode);
+    if (refusal >= 0 || verdict === "cookieOnly")
+      return this.#refuse(out, transport, Math.max(refusal, rcodes.NOERROR));
     if (query.isTraced || query.class !== classes.IN || isTransfer(query.type))
       return this.#answerSlowly(client, transport, out);
 
     const entry = this.#find();
-    if (!entry) return this.#write(out, transport, refusedHead, emptyBody);
+    if (!entry) return this.#write(out, transport, outsideHead, emptyBody);
     if (entry.steered === isSlow) return this.#answerSlowly(client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
     return this.#write(out, transport, entry, entry.body);
+  }
+
+  /** Another reply to the query last answered, where too much is answered to its network: a short one that makes a real client prove where
+   * it is, by a cookie if it knows them, else over TCP.
+   * @returns bytes of the reply */
+  answerCut(out: Uint8Array): number {
+    this.#scope = 0;
+    if (this.reception.knowsCookies) return this.#refuse(out, "udp", rcodes.BADCOOKIE);
+    return this.#write(out, "udp", refusals.get(rcodes.NOERROR) ?? refusedHead, cutBody);
+  }
+
+  #refuse(out: Uint8Array, transport: Transport, rcode: number): number {
+    return this.#write(out, transport, refusals.get(rcode) ?? refusedHead, emptyBody);
   }
 
   /** Undefined outside every dnsZone. */
@@ -111,27 +135,36 @@ export class Answerer {
     this.decision = decision;
     this.#scope = decision.scopePrefix;
     const { authoritative } = decision;
-    const extendedError = decision.reason === "STARTING" ? notReady : undefined;
+    const extendedError = extendedErrorOf(decision, query.class);
     const head = { rcode: rcodes[decision.rcode], authoritative, extendedError };
     return this.#write(out, transport, head, compileBody(name, decision));
   }
 
   /** Whole record sets are left out until the rest fits. */
   #write(out: Uint8Array, transport: Transport, head: ReplyHead, whole: Body): number {
-    const { query } = this;
+    const { query, reception } = this;
     const { identity } = this.snapshot;
     const bytesMax = transport === "udp" ? udpReplyBytesMax(query, udpBytesMax) : tcpBytesMax;
-    const bodyMax = bytesMax - query.questionEnd - optBytes(query, head, identity);
+    const bodyMax = bytesMax - query.questionEnd - optBytes(query, head, identity, reception);
     let body = whole;
     while (body.requiredBytes > bodyMax && body.shorter) body = body.shorter;
     this.rcode = head.rcode;
-    return writeReply(out, query, head, body, this.#scope, identity, body.bytes.length <= bodyMax);
+    return writeReply(out, query, head, body, this.#scope, identity, body.bytes.length <= bodyMax, reception);
   }
 }
 
 /** What a node gives for a type. */
 function entryOf(node: CompiledNode, type: number): Entry {
   return node.entries.get(type) ?? node.other;
+}
+
+/** @see RFC 8914 §4 */
+function extendedErrorOf({ reason, rule }: Decision, class_: number): Uint8Array | undefined {
+  if (reason === "STARTING") return notReady;
+  if (reason === "NOT_OUR_ZONE") return notAuthoritative;
+  if (reason !== "NOT_SERVED") return undefined;
+  const isKnown = class_ === classes.IN || class_ === classes.CH;
+  return encodeExtendedError(isKnown ? extendedErrors.prohibited : extendedErrors.notSupported, rule);
 }
 
 function isTransfer(type: number): boolean {

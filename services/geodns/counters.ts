@@ -3,7 +3,7 @@ import type { Transport } from "./answer.ts";
 import { rcodeName, typeLabel } from "./wire/codes.ts";
 import type { Query } from "./wire/query.ts";
 
-const transports = ["udp", "tcp"] as const satisfies readonly Transport[];
+const transports = ["udp", "tcp", "tls", "https"] as const satisfies readonly Transport[];
 const typesMax = 258; // the largest type that has a name here is CAA, 257; the others are counted as one
 const otherType = typesMax;
 const rcodesMax = 24; // the largest is BADCOOKIE, 23
@@ -20,12 +20,12 @@ export class Counters {
     const type = query.hasQuestion ? query.type : 0;
     if (query.subnetAt > 0) this.#withSubnet++;
     if (truncated) this.#truncated++;
-    const cell = (transport === "udp" ? 0 : cells) + (type < typesMax ? type : otherType) * rcodesMax + rcode;
+    const cell = transports.indexOf(transport) * cells + (type < typesMax ? type : otherType) * rcodesMax + rcode;
     this.#queries[cell] = (this.#queries[cell] ?? 0) + 1;
   }
 
   countDropped(transport: Transport): void {
-    const i = transport === "udp" ? 0 : 1;
+    const i = transports.indexOf(transport);
     this.#dropped[i] = (this.#dropped[i] ?? 0) + 1;
   }
 

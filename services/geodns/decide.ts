@@ -4,8 +4,9 @@ import type { Located } from "#shared/geo/geo.ts";
 import { isAuthoritative, sectionsOf } from "./compiled/zones.ts";
 import { depthOf } from "./geo-tree/tree.ts";
 import type { AddressView, RegionView, ServiceView, Snapshot } from "./snapshot.ts";
-import { chooseRegion } from "./steer/failover.ts";
-import { steer } from "./steer/regions.ts";
+import { chooseRegions } from "./steer/failover.ts";
+import { steerClient } from "./steer/regions.ts";
+import type { Steering } from "./steer/regions.ts";
 import type { Sections } from "./wire/body.ts";
 import { classes, types } from "./wire/codes.ts";
 import type { Rcode } from "./wire/codes.ts";
@@ -33,6 +34,11 @@ export interface Asker {
 export interface SteeredChoice {
   readonly service: ServiceView;
   readonly located: Located;
+  readonly steering: Steering;
+  /** Whether the TTL is lower, for a region that is changing. */
+  readonly changing: boolean;
+  /** Seconds. */
+  readonly ttl: number;
   readonly candidates: readonly RegionView[];
   readonly chosen: readonly RegionView[];
 }
@@ -51,10 +57,10 @@ export interface Decision extends Sections {
 }
 
 const staticRecords = { reason: "OK", rule: "static records" } as const;
-const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
+export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
 
 /** Decides one question, with the reasons: for explain, for recorded decisions, and for what is not compiled. What is
- * compiled comes from the same rules (`resolve`, `steer`, `Choice`), so that both always agree.
+ * compiled comes from the same rules (`resolve`, `steer`, `networkRulesOf`, `Choice`), so that both always agree.
  * @param peek do not move the rotation on: the answer is not given to anybody */
 export function decide(question: Question, asker: Asker, snapshot: Snapshot, peek = false): Decision {
   if (question.class === classes.CH) return decideChaos(question, snapshot);
@@ -97,7 +103,7 @@ function decideChaos({ name, type }: Question, { identity }: Snapshot): Decision
 function decideSteered(
   type: number,
   resolution: Resolution,
-  { service: serviceName }: NonNullable<Resolution["steered"]>,
+  { service: serviceName, ttl: ownTtl }: NonNullable<Resolution["steered"]>,
   { client, subnet }: Asker,
   { services, geo, rules, compiled }: Snapshot,
   peek: boolean,
@@ -110,34 +116,35 @@ function decideSteered(
   const { view } = answers;
   const address = subnet?.address ?? client;
   const located = geo.placeOf(address);
-  const { regions, rule } = steer(located.place, rules);
-  const { reason, candidates, chosen } = chooseRegion(regions, view.regions);
-  const choice = answers.choose(regions);
+  const steering = steerClient(located, rules);
+  const { reason, candidates, chosen, changing } = chooseRegions(steering.regions, view.regions, view.answerRegions);
+  const choice = answers.choose(steering.regions);
   const turns = choice?.turnsOf(type);
   const addresses = turns?.orders[peek ? turns.next : turns.take()] ?? [];
   if (choice && !peek) choice.answered++;
+  const ttl = choice?.ttl(ownTtl) ?? view.ttl;
   return {
     rcode: "NOERROR",
     reason,
-    rule,
+    rule: steering.rule,
     authoritative: true,
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
     scopePrefix: subnet && !subnet.address ? 0 : depthOf(compiled.tree.find(address)),
-    steered: { service: view, located, candidates, chosen },
-    ...steeredAnswer(type, resolution, view, addresses),
+    steered: { service: view, located, steering, candidates, chosen, changing, ttl },
+    ...steeredAnswer(type, resolution, ttl, addresses),
   };
 }
 
-/** The sections of a steered answer with these addresses, or with a record that has them as hints. Without any the region has addresses of the other family only:
+/** The sections of a steered answer with these addresses, or with a record that has them as hints, kept for `ttl` seconds.
+ * Without any the region has addresses of the other family only:
  * A and AAAA name the same region, so nobody is sent elsewhere by AAAA. */
 export function steeredAnswer(
   type: number,
   { answers, steered, zone }: Resolution,
-  service: Pick<ServiceView, "ttl">,
+  ttl: number,
   addresses: readonly AddressView[],
 ): Sections {
   if (addresses.length === 0 || !steered) return { answers, authority: zone ? [zone.negativeSoa] : [], additional: [] };
-  const ttl = steered.ttl ?? service.ttl;
   const data = addresses.map((one) => one.data);
   const binding = steered.bindings.get(type);
   const set = binding

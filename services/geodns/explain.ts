@@ -1,8 +1,11 @@
 import { formatAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
+import type { Reason } from "#shared/core/error.ts";
 import { decide } from "./decide.ts";
 import type { Asker, Decision, Question } from "./decide.ts";
+import { depthOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { steerClient } from "./steer/regions.ts";
 import { classes, parseType, typeName, types } from "./wire/codes.ts";
 import { formatName, parseName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
@@ -13,7 +16,7 @@ import type { OwnedSet } from "./wire/body.ts";
 export function explain(parameters: URLSearchParams, snapshot: Snapshot): Record<string, unknown> {
   const question = questionOf(parameters);
   const client = parseAddress(parameters.get("client") ?? "");
-  if (!client) throw new UsageError("explain needs client=ADDRESS");
+  if (!client) throw new UsageError(`explain needs client=ADDRESS; got "${parameters.get("client") ?? ""}"`);
   const ecs = parameters.get("ecs") ?? undefined;
   const subnet = ecs === undefined ? undefined : subnetOf(ecs);
   return describe(question, { client, subnet }, ecs, decide(question, { client, subnet }, snapshot, true));
@@ -56,23 +59,65 @@ export function describe(
     service: steered?.service.name ?? null,
     rule,
     reason,
+    list: steered?.steering.regions ?? [],
+    shift: steered ? shiftOf(steered) : null,
     region: reason === "FAIL_OPEN" ? null : (steered?.chosen[0]?.name ?? null),
-    regions: (steered?.candidates ?? []).map(({ name, healthy, reason: why, addresses }) => ({
-      region: name,
-      healthy,
-      reason: why,
-      addresses: addresses.map((one) => ({ address: one.address, state: one.state, reason: one.reason })),
+    regions: (steered?.candidates ?? []).map((region) => ({
+      region: region.name,
+      chosen: steered?.chosen.includes(region) ?? false,
+      healthy: region.healthy,
+      reason: region.reason,
+      override: region.override,
+      changing: region.changing,
+      addresses: region.addresses.map(({ address, weight, state, reason: why, override }) => ({
+        address,
+        weight,
+        state,
+        reason: why,
+        override,
+      })),
     })),
     rcode: decision.rcode,
     chain: answers.filter(isAlias).map(({ owner }) => display(owner)),
     answer: answers.filter((owned) => !isAlias(owned)).flatMap(({ set }) => set.texts),
     ttl: ttls.length > 0 ? Math.min(...ttls) : null,
+    ttlReason: steered ? ttlReason(steered) : null,
     scope: decision.scopePrefix,
   };
 }
 
-function sourceOf({ located }: NonNullable<Decision["steered"]>) {
-  return { kind: located.source, network: located.network, prefix: located.prefix };
+/** Where an address is and which regions it gets, and why, whatever the name and the health.
+ * @throws {UsageError} without an address */
+export function explainPlace(text: string, { geo, rules, compiled }: Snapshot): Record<string, unknown> {
+  const address = parseAddress(text);
+  if (!address) throw new UsageError(`"${text}" is not an IP address`);
+  const located = geo.placeOf(address);
+  const steering = steerClient(located, rules);
+  return {
+    address: formatAddress(address),
+    source: sourceOf({ located }),
+    place: located.place,
+    rule: steering.rule,
+    shift: shiftOf({ steering }),
+    list: steering.regions,
+    scope: depthOf(compiled.tree.find(address)),
+  };
+}
+
+type Steered = NonNullable<Decision["steered"]>;
+
+function sourceOf({ located }: Pick<Steered, "located">) {
+  const { source, network, prefix, embedded, key } = located;
+  return { kind: source, network, prefix, embedded: embedded && { kind: embedded, address: formatAddress(key) } };
+}
+
+function shiftOf({ steering: { shift } }: Pick<Steered, "steering">) {
+  return shift && { from: shift.from, to: shift.to, percent: shift.percent };
+}
+
+/** OK, or CHANGING: the TTL is lower. */
+function ttlReason({ changing }: Steered): Reason {
+  return changing ? "CHANGING" : "OK";
 }
 
 function display(name: Name): string {

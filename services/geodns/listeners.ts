@@ -2,25 +2,26 @@ import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { listenUdp } from "#shared/net/listen-udp.ts";
 import { listenTcp } from "#shared/net/listen.ts";
-import type { Client, Transport } from "./answer.ts";
+import type { Sharing } from "#shared/net/listen.ts";
+import type { ConnectionTable } from "./connections.ts";
 import { Peer } from "./peer.ts";
+import { serveStream } from "./stream.ts";
+import type { AnswerMessage } from "./stream.ts";
 import { udpBytesMax } from "./wire/reply.ts";
-import type { TcpConnections } from "./listener-tcp.ts";
 
 const anyPortTries = 16; // port 0: a port that is free on TCP may be taken on UDP
 
-/** One address, UDP and TCP. */
+/** An address that is listened on. */
 export interface Listener {
-  /** The real "address:port", the same for both. */
+  /** The real "address:port". */
   readonly address: string;
   close(): Promise<void>;
 }
 
 export interface ListenerOptions {
-  readonly connections: TcpConnections;
-  /** @param out takes the reply from 0; as long as the largest message
-   * @returns bytes of the reply; 0 for silence. Must not throw. */
-  readonly answer: (message: Buffer, client: Client, transport: Transport, out: Uint8Array) => number;
+  readonly connections: ConnectionTable;
+  readonly answer: AnswerMessage;
+  readonly sharing: Sharing | undefined;
   /** A reply over UDP could not be sent. */
   readonly onSendFailed: () => void;
 }
@@ -33,7 +34,11 @@ export async function listen(address: string, options: ListenerOptions): Promise
     const tcp = await listenTcp({
       address,
       allowHalfOpen: true,
-      onConnection: (socket) => options.connections.accept(socket),
+      sharing: options.sharing,
+      onConnection: (socket) => {
+        const connection = options.connections.add(socket);
+        if (connection) serveStream(socket, connection, "tcp", options.answer);
+      },
     });
     try {
       const udp = await listenDatagrams(tcp.address, options);
@@ -45,11 +50,12 @@ export async function listen(address: string, options: ListenerOptions): Promise
   }
 }
 
-function listenDatagrams(address: string, { answer, onSendFailed }: ListenerOptions) {
+function listenDatagrams(address: string, { answer, onSendFailed, sharing }: ListenerOptions) {
   const peer = new Peer();
   let out = Buffer.allocUnsafeSlow(udpBytesMax);
   return listenUdp({
     address,
+    sharing,
     onDatagram: (message, from, listener) => {
       if (!peer.take(from.address) || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
       const length = answer(message, peer, "udp", out);
@@ -60,14 +66,14 @@ function listenDatagrams(address: string, { answer, onSendFailed }: ListenerOpti
   });
 }
 
-/** Listens on all, or on none. */
+/** Opens a listener for each key, or none. */
 export async function listenAll(
-  addresses: readonly string[],
-  options: ListenerOptions,
+  keys: readonly string[],
+  open: (key: string) => Promise<Listener>,
 ): Promise<Map<string, Listener>> {
   const listeners = new Map<string, Listener>();
   try {
-    for (const address of addresses) listeners.set(address, await listen(address, options));
+    for (const key of keys) listeners.set(key, await open(key));
   } catch (error) {
     await Promise.all([...listeners.values()].map((listener) => listener.close()));
     throw error;

@@ -1,5 +1,5 @@
+import type { Hono } from "hono";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
-import { formatAddress } from "#shared/core/cidr.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
@@ -8,19 +8,24 @@ import type { Client, Transport } from "./answer.ts";
 import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
-import type { Decision } from "./decide.ts";
-import { describe, explain } from "./explain.ts";
+import { Entrances } from "./entrances.ts";
+import { explain, explainPlace } from "./explain.ts";
 import { geoPartsOf } from "./geo-tree/source.ts";
 import type { GeoParts } from "./geo-tree/source.ts";
-import { TcpConnections } from "./listener-tcp.ts";
-import { listenAll } from "./listeners.ts";
-import type { Listener, ListenerOptions } from "./listeners.ts";
+import { Guard } from "./guard.ts";
+import { addRegionRoutes } from "./overrides/admin.ts";
+import { OverrideStore } from "./overrides/store.ts";
+import { QueryLog, addQueryLogRoute } from "./query-log.ts";
+import { recordDecision } from "./recorded.ts";
+import { verdicts } from "./rrl.ts";
 import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { describeService } from "./status.ts";
 import { SteeredService } from "./steered-service.ts";
 import { diskFiles } from "./zone-files.ts";
 import { buildZones } from "./zone/build.ts";
 import { formatPlace } from "./zone/record.ts";
+import type { SteeredServiceOptions } from "./steered-service.ts";
 
 const truncatedFlag = 0x02; // of the third byte of a header
 
@@ -37,12 +42,13 @@ interface Parts {
 /** A running name server. */
 export class NameServer implements Service<GeodnsConfig> {
   readonly #host: Host;
-  readonly #connections: TcpConnections;
-  readonly #listening: ListenerOptions;
-  /** By the address in the config. */
-  #listeners = new Map<string, Listener>();
+  readonly #guard: Guard;
+  readonly #entrances: Entrances;
   readonly #answerer: Answerer;
   readonly #counters = new Counters();
+  readonly #queryLog: QueryLog;
+  #snapshotAtMs = 0;
+  #overrides: OverrideStore;
   #parts: Parts;
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
@@ -50,35 +56,42 @@ export class NameServer implements Service<GeodnsConfig> {
     const [read, geo] = [readZones(config, host.log), await geoPartsOf({ geo: config.geo, rules: config })];
     const server = new NameServer({ config, geo, ...read }, host);
     try {
-      server.#listeners = await listenAll(config.listen, server.#listening);
+      await server.#entrances.open();
     } catch (error) {
       await server.close();
       throw error;
     }
+    server.#overrides.watch();
     for (const service of server.#parts.services.values()) service.start();
     return server;
   }
 
+  /** @throws {UsageError} if a file of secrets cannot be used */
   private constructor(parts: Omit<Parts, "services">, host: Host) {
     const { config } = parts;
     this.#host = host;
-    const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
-      this.#answer(message, client, transport, out);
-    this.#connections = new TcpConnections({
-      limits: config.tcp,
-      clock: host.clock,
-      answer: (message, client, out) => answerOne(message, client, "tcp", out),
+    this.#queryLog = new QueryLog(config.queryLog, host);
+    this.#guard = new Guard(config, host);
+    this.#entrances = new Entrances(config, {
+      host,
+      answer: (message, client, transport, out) => this.#answer(message, client, transport, out),
+      onSendFailed: () => this.#counters.countDropped("udp"),
     });
-    const onSendFailed = () => this.#counters.countDropped("udp");
-    this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
+    this.#overrides = this.#openOverrides(config);
     this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
-    this.#answerer = new Answerer(this.#takeSnapshot());
+    this.#answerer = new Answerer(this.#takeSnapshot(), this.#guard);
+    this.#noteSnapshot();
     host.metrics.beforeRender(() => this.#tellCounts());
   }
 
-  /** The real "address:port" of every listener, in the order of the config. */
+  /** The real "address:port" of every listener for UDP and TCP, in the order of the config. */
   get addresses(): readonly string[] {
-    return [...this.#listeners.values()].map(({ address }) => address);
+    return this.#entrances.addresses("dns");
+  }
+
+  /** Those of DNS over TLS and over HTTPS. */
+  get encryptedAddresses(): { readonly tls: readonly string[]; readonly https: readonly string[] } {
+    return { tls: this.#entrances.addresses("tls"), https: this.#entrances.addresses("https") };
   }
 
   notReady(): string | undefined {
@@ -96,52 +109,53 @@ export class NameServer implements Service<GeodnsConfig> {
 
   status(): Record<string, unknown> {
     const { geo, zones, services } = this.#parts;
-    const views = [...services.values()].map((service) => service.view());
     return {
-      listeners: this.addresses,
-      tcpConnections: this.#connections.count,
+      ...this.#entrances.status(),
+      snapshotAt: new Date(this.#snapshotAtMs).toISOString(),
       geo: { ...geo.geo.status(), networks: geo.networks, treeNodes: geo.tree.nodes, regionLists: geo.lists.length },
-      services: views.map(({ name, ready, ttl, regions }) => ({
-        name,
-        ready,
-        ttl,
-        failOpen: [...regions.values()].every(({ healthy }) => !healthy),
-        regions: [...regions.values()].map((region) => ({
-          region: region.name,
-          healthy: region.healthy,
-          reason: region.reason,
-          up: region.addresses.filter(({ up }) => up).length,
-          addresses: region.addresses.length,
-        })),
-      })),
+      overrides: this.#overrides.status(),
+      queryLog: { sample: this.#queryLog.share },
+      services: [...services.values()].map((service) => describeService(service.view())),
       dnsZones: Object.fromEntries([...zones.zones.values()].map(({ name, recordCount }) => [name, recordCount])),
     };
   }
 
   explain(query: URLSearchParams): Record<string, unknown> {
     // Anew, for the reasons: a snapshot is taken when somebody goes up or down, not when a check fails in another way.
-    return explain(query, this.#takeSnapshot());
+    return explain(query, this.#takeSnapshot(this.#answerer.snapshot));
   }
 
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
     const [read, geo] = [readZones(config, this.#host.log), await geoPartsOf({ geo: config.geo, rules: config })];
-    const added = await listenAll(
-      config.listen.filter((address) => !this.#listeners.has(address)),
-      this.#listening,
-    );
+    const overrides = this.#overrides.isOf(config) ? this.#overrides : this.#openOverrides(config);
+    const guard = this.#guard.prepare(config);
+    const entrances = await this.#entrances.prepare(config);
     const fresh = this.#createServices(config, namesOfFresh(config, before));
     for (const service of fresh.values()) service.start();
     const inherit = () => fresh.forEach((service, name) => service.inherit(before.services.get(name)));
     inherit();
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
-    this.#swap({ config, geo, ...read }, fresh, added);
+    this.#swapOverrides(overrides, config);
+    this.#swap({ config, geo, ...read }, fresh);
+    this.#guard.use(guard);
+    this.#entrances.use(entrances);
     for (const [name, service] of before.services) {
       const successor = this.#parts.services.get(name);
       if (successor !== service) service.stop(successor);
     }
+  }
+
+  extendAdmin(app: Hono): void {
+    addRegionRoutes(
+      app,
+      () => this.#overrides,
+      () => this.#parts.config,
+    );
+    app.get("/geo", (c) => c.json(explainPlace(c.req.query("address") ?? "", this.#answerer.snapshot)));
+    addQueryLogRoute(app, this.#queryLog);
   }
 
   drain(): void {
@@ -149,24 +163,31 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   async finish(): Promise<void> {
-    await this.#closeListeners([...this.#listeners.values()]);
-    await this.#connections.finish();
+    await this.#entrances.finish();
   }
 
   async close(): Promise<void> {
+    this.#overrides.close();
+    this.#queryLog.stop();
     for (const service of this.#parts.services.values()) service.stop();
-    this.#connections.close();
-    await this.#closeListeners([...this.#listeners.values()]);
+    this.#guard.close();
+    await this.#entrances.close();
   }
 
   /** Answers one message, counts it, and records the decision for those who ask for it. */
   #answer(message: Buffer, client: Client, transport: Transport, out: Uint8Array): number {
     const answerer = this.#answerer;
     try {
-      const length = answerer.answer(message, client, transport, out);
+      let length = answerer.answer(message, client, transport, out);
+      if (this.#guard.isLimiting && length > 0 && transport === "udp" && !answerer.reception.isProven) {
+        const verdict = this.#guard.limit(out, client.address);
+        if (verdict === verdicts.slip) length = answerer.answerCut(out);
+        else if (verdict === verdicts.drop) length = 0;
+      }
       if (length === 0) this.#counters.countDropped(transport);
       else this.#counters.countAnswer(transport, answerer.query, answerer.rcode, ((out[2] ?? 0) & truncatedFlag) !== 0);
-      if (answerer.decision) this.#record(answerer.decision, client, transport, out);
+      if (length > 0 && this.#queryLog.wants()) this.#queryLog.write(answerer, client, transport);
+      if (answerer.decision) recordDecision(this.#host, answerer, client, transport, out);
       return length;
     } catch (error) {
       // Our own mistake, not the client's: it must cost this one query, not the server.
@@ -176,26 +197,11 @@ export class NameServer implements Service<GeodnsConfig> {
     }
   }
 
-  #record(decision: Decision, { address }: Client, transport: Transport, reply: Uint8Array): void {
-    const { query } = this.#answerer;
-    const traceId = query.isTraced ? query.traceId : undefined;
-    if (traceId === undefined) return;
-    const { name, type, subnet } = query;
-    const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;
-    const sentMax = ((reply[6] ?? 0) << 8) | (reply[7] ?? 0); // fewer than decided, if the reply was cut
-    this.#host.decisions.record(traceId, {
-      ...describe({ name, type }, { client: address, subnet: subnet && { address: subnet } }, ecs, decision),
-      server: this.#host.node,
-      transport,
-      at: new Date().toISOString(),
-      sent: decision.answers.flatMap(({ set }) => set.texts).slice(0, sentMax),
-    });
-  }
-
   /** Counters of the hot path, told when somebody reads them or the snapshot that holds them goes. */
   #tellCounts(): void {
     const { metrics } = this.#host;
     this.#counters.tell(metrics);
+    this.#guard.tell(metrics);
     for (const [geo, { choices }] of this.#answerer.snapshot.services)
       for (const choice of choices) {
         const { reason, chosen, answered } = choice;
@@ -206,48 +212,69 @@ export class NameServer implements Service<GeodnsConfig> {
       }
   }
 
+  /** @throws {UsageError} with line and column, if the file of overrides is broken */
+  #openOverrides(config: GeodnsConfig): OverrideStore {
+    return new OverrideStore(config, this.#host, () => {
+      for (const service of this.#parts.services.values()) service.overridesChanged();
+    });
+  }
+
+  #swapOverrides(overrides: OverrideStore, config: GeodnsConfig): void {
+    if (overrides === this.#overrides) return overrides.setNames(config);
+    this.#overrides.close();
+    this.#overrides = overrides;
+    overrides.watch();
+  }
+
   #createServices(config: GeodnsConfig, names: readonly string[]): Map<string, SteeredService> {
     const services = new Map<string, SteeredService>();
     for (const name of names) {
       const service = config.services[name];
       if (!service) continue;
-      const { localAddress } = config;
-      const onChange = () => this.#renewSnapshot();
-      services.set(name, new SteeredService({ name, config: service, host: this.#host, localAddress, onChange }));
+      const options: SteeredServiceOptions = {
+        name,
+        config: service,
+        capacities: config.regions,
+        host: this.#host,
+        localAddress: config.localAddress,
+        overrides: () => this.#overrides.current,
+        override: (target, state) => this.#overrides.set(target, state),
+        onChange: () => this.#renewSnapshot(),
+      };
+      services.set(name, new SteeredService(options));
     }
     return services;
   }
 
   /** From one query to the next everything is new. */
-  #swap(parts: Omit<Parts, "services">, fresh: Map<string, SteeredService>, added: Map<string, Listener>): void {
+  #swap(parts: Omit<Parts, "services">, fresh: Map<string, SteeredService>): void {
     const { config } = parts;
     const services = new Map<string, SteeredService>();
     for (const [name, serviceConfig] of Object.entries(config.services)) {
       const service = fresh.get(name) ?? this.#parts.services.get(name);
       if (!service) continue;
       services.set(name, service);
-      if (!fresh.has(name)) service.update(serviceConfig);
+      if (fresh.has(name)) service.overridesChanged();
+      else service.update(serviceConfig, config.regions);
     }
     this.#parts = { ...parts, services };
     this.#renewSnapshot();
-    this.#connections.setLimits(config.tcp);
-    const former = this.#listeners;
-    this.#listeners = new Map();
-    for (const address of config.listen) {
-      const listener = added.get(address) ?? former.get(address);
-      if (listener) this.#listeners.set(address, listener);
-      former.delete(address);
-    }
-    void this.#closeListeners([...former.values()]);
-  }
-
-  async #closeListeners(listeners: readonly Listener[]): Promise<void> {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    this.#queryLog.setConfig(config.queryLog);
   }
 
   #renewSnapshot(): void {
     this.#tellCounts();
     this.#answerer.snapshot = this.#takeSnapshot(this.#answerer.snapshot);
+    this.#noteSnapshot();
+  }
+
+  #noteSnapshot(): void {
+    this.#snapshotAtMs = Date.now();
+    const { metrics } = this.#host;
+    metrics.set("watershed_dns_snapshot_timestamp_seconds", {}, this.#snapshotAtMs / 1_000);
+    const { asnDatabase, ...database } = this.#parts.geo.geo.status();
+    for (const { name, builtAt } of [database, ...(asnDatabase ? [asnDatabase] : [])])
+      metrics.set("watershed_geo_database_timestamp_seconds", { database: name }, Date.parse(builtAt) / 1_000);
   }
 
   /** @param former its answers are taken over where nothing has changed */

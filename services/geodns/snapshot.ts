@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { GeoServiceConfig, GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import type { OverrideState } from "#shared/config/schema/overrides.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { EndpointStatus } from "#shared/endpoint/status.ts";
 import type { Random } from "#shared/core/random.ts";
@@ -28,11 +29,17 @@ export interface AddressView extends Weighted {
   readonly up: boolean;
   readonly state: EndpointStatus["state"];
   readonly reason: Reason;
+  /** What an operator has set for the address. */
+  readonly override: OverrideState | null;
 }
 
 export interface RegionView extends RegionHealth {
-  /** OK, or why no address is up. */
+  /** OK, FORCED_UP, or why no address is up. */
   readonly reason: Reason;
+  /** What an operator has set for the region, already counted in all of this. */
+  readonly override: OverrideState | null;
+  /** Against the other regions. */
+  readonly capacity: number;
   readonly addresses: readonly AddressView[];
 }
 
@@ -40,8 +47,12 @@ export interface ServiceView {
   readonly name: string;
   /** Seconds. */
   readonly ttl: number;
+  /** Seconds, while a region that the answer hangs on is changing. */
+  readonly ttlMin: number;
   /** Addresses in one answer. */
   readonly answers: number;
+  /** Regions in one answer. */
+  readonly answerRegions: number;
   /** The first health round has ended. */
   readonly ready: boolean;
   /** In the order of the config. */

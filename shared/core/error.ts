@@ -26,6 +26,8 @@ export const reasons = [
   "EJECTED",
   "DRAINING",
   "DISABLED",
+  "FORCED_UP",
+  "CHANGING",
   "BACKUP",
   "ALREADY_TRIED",
   "OTHER_ZONE",

@@ -88,7 +88,7 @@ export class Endpoint implements Candidate {
     return this.#standing.eligible;
   }
 
-  /** `OK`, or why it is not eligible. */
+  /** `OK` or `FORCED_UP`, or why it is not eligible. */
   get reason(): Reason {
     return this.#standing.reason;
   }
@@ -117,12 +117,12 @@ export class Endpoint implements Candidate {
 
   /** Nobody asked it to rest: neither the operator nor the endpoint itself. Panic uses these. */
   get usable(): boolean {
-    return this.#admin === "enabled" && this.#health.reason !== "DRAINING";
+    return this.#admin === "up" || (this.#admin === "enabled" && this.#health.reason !== "DRAINING");
   }
 
-  /** A check has judged it, or nobody checks. */
+  /** A check has judged it, or the operator, or nobody checks. */
   get known(): boolean {
-    return this.#health.status !== "unknown";
+    return this.#admin === "up" || this.#health.status !== "unknown";
   }
 
   begin(): void {
@@ -233,6 +233,7 @@ export class Endpoint implements Candidate {
       return { ...away, state: "disabled", reason: "DISABLED", detail: "by the operator" };
     if (this.#admin === "draining")
       return { ...away, state: "draining", reason: "DRAINING", detail: "by the operator" };
+    if (this.#admin === "up") return { state: "up", eligible: true, reason: "FORCED_UP", detail: "by the operator" };
     const { status, reason, detail } = this.#health;
     if (status === "unknown") return { ...away, state: "unknown", reason, detail };
     if (status === "down") return { ...away, state: reason === "DRAINING" ? "draining" : "down", reason, detail };

@@ -59,6 +59,7 @@ export class Pool implements AdminPool {
   readonly #owner: EndpointOwner;
   readonly #checks: PoolChecks;
   readonly #listeners = new Set<() => void>();
+  readonly #checkListeners = new Set<() => void>();
   #isStarted = false;
   #isFirstRound = true;
   #config: PoolConfig;
@@ -174,6 +175,13 @@ export class Pool implements AdminPool {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Calls after every check, whatever it said: the health of an endpoint may be on its way to another state.
+   * @returns how to stop listening */
+  onCheck(listener: () => void): () => void {
+    this.#checkListeners.add(listener);
+    return () => void this.#checkListeners.delete(listener);
+  }
+
   status(): PoolStatus {
     const nowMs = this.clock.nowMs();
     const wallMs = Date.now() - nowMs;
@@ -258,6 +266,7 @@ export class Pool implements AdminPool {
     this.#reporter.check(result);
     const endpoint = this.#byAddress.get(address);
     endpoint?.setHealth(observe(endpoint.health, { ...result, atMs }, health));
+    for (const listener of this.#checkListeners) listener();
   }
 
   #assumeHealth(): void {

@@ -1,8 +1,8 @@
 import type { Reason } from "#shared/core/error.ts";
 import type { BalanceName } from "#shared/config/schema/common.ts";
 
-/** What an operator wants of an endpoint: take new work, finish the old, or nothing at all. */
-export type AdminState = "enabled" | "draining" | "disabled";
+/** What an operator wants of an endpoint: take new work as the checks say, or whatever they say; finish the old; nothing at all. */
+export type AdminState = "enabled" | "up" | "draining" | "disabled";
 
 /** One endpoint as `GET /status` shows it. Moments are ISO 8601, times milliseconds. */
 export interface EndpointStatus {

@@ -39,28 +39,53 @@ export interface DatabaseStatus {
   readonly nodes: number;
 }
 
-/** Reads a country or city database and tries it before it is used: a broken one is found here, not by a query.
+const recordsKeptMax = 8_192; // a country database has some 250, a city database's are kept as long as they come up
+
+/** Reads a country, city or ASN database and tries it before it is used: a broken one is found here, not by a query.
  * @param name "builtin" or a path
+ * @param key of the config, for the error
  * @throws {UsageError} naming the file, if it cannot be read or is no MMDB */
-export async function openDatabase(name: string): Promise<GeoDatabase> {
+export async function openDatabase(name: string, key = "geo.database"): Promise<GeoDatabase> {
   const path = name === "builtin" ? builtinPath() : name;
   let reader: Reader<Response>;
   let file: Buffer;
   try {
     file = await readFile(path);
-    reader = new Reader<Response>(file);
+    reader = new Reader<Response>(file, { cache: new RecordCache() });
     for (const address of probes) reader.get(formatAddress(address));
     if (!(reader.metadata.nodeCount > 0)) throw new Error("its search tree is empty");
   } catch (error) {
-    throw new UsageError(`geo.database: cannot use ${path}: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`${key}: cannot use ${path}: ${messageOf(error)}`, { cause: error });
   }
   const { databaseType, buildEpoch, ipVersion, nodeCount } = reader.metadata;
   const status = { name, type: databaseType, builtAt: buildEpoch.toISOString(), ipVersion, nodes: nodeCount };
+  const opened = { reader, file, places: new WeakMap<object, Place>() };
   return {
-    find: (address) => findIn(reader, address),
-    walk: (what, visit) => walkIn(reader, file, what, visit),
+    find: (address) => findIn(opened, address),
+    walk: (what, visit) => walkIn(opened, what, visit),
     status,
   };
+}
+
+interface Opened {
+  readonly reader: Reader<Response>;
+  readonly file: Buffer;
+  /** Of the records that were read. */
+  readonly places: WeakMap<object, Place>;
+}
+
+/** Decoded records by their offset in the file, so that a record is read once and is one object. */
+class RecordCache {
+  readonly #records = new Map<string | number, unknown>();
+
+  get(offset: string | number): unknown {
+    return this.#records.get(offset);
+  }
+
+  set(offset: string | number, record: unknown): void {
+    if (this.#records.size >= recordsKeptMax) this.#records.clear();
+    this.#records.set(offset, record);
+  }
 }
 
 /** Changes when the file does. @throws {UsageError} naming the file, if there is none */
@@ -82,14 +107,13 @@ function builtinPath(): string {
   }
 }
 
-function findIn(reader: Reader<Response>, address: AddressBytes): { place: Place | undefined; prefix: number } {
+function findIn({ reader, places }: Opened, address: AddressBytes): { place: Place | undefined; prefix: number } {
   const bits = address.length * 8;
   // An IPv4 database knows nothing of IPv6: one answer for all of it.
   if (address.length === 16 && reader.metadata.ipVersion === 4) return { place: undefined, prefix: 0 };
   try {
     const [record, prefix] = reader.getWithPrefixLength(formatAddress(address));
-    const place = record === null ? undefined : placeOfRecord(record);
-    return { place, prefix: Math.min(prefix, bits) };
+    return { place: record === null ? undefined : placeOnce(record, places), prefix: Math.min(prefix, bits) };
   } catch {
     // Damage that the probes missed. Nothing is known but of this address.
     return { place: undefined, prefix: bits };
@@ -97,15 +121,23 @@ function findIn(reader: Reader<Response>, address: AddressBytes): { place: Place
 }
 
 /** Records are read once each: many networks share one. */
-function walkIn(reader: Reader<Response>, file: Buffer, what: Walk, visit: VisitPlace): void {
+function walkIn(opened: Opened, what: Walk, visit: VisitPlace): void {
   const places = new Map<number, Place | undefined>([[0, undefined]]);
-  walkNetworks({ file, metadata: reader.metadata }, what, (bytes, prefix, pointer) => {
-    if (!places.has(pointer)) places.set(pointer, findIn(reader, bytes).place);
+  walkNetworks({ file: opened.file, metadata: opened.reader.metadata }, what, (bytes, prefix, pointer) => {
+    if (!places.has(pointer)) places.set(pointer, findIn(opened, bytes).place);
     visit(bytes, prefix, places.get(pointer));
   });
 }
 
-/** Reads a record of any of the usual schemas: GeoIP2 country, city or ASN; `{country_code}`; `{country: "DE"}`. */
+function placeOnce(record: object, places: WeakMap<object, Place>): Place | undefined {
+  const known = places.get(record);
+  if (known) return known;
+  const place = placeOfRecord(record);
+  if (place) places.set(record, place);
+  return place;
+}
+
+/** Reads a record of any of the usual schemas: GeoIP2 country, city or ASN; `{country_code}`; `{country: "DE"}`; `{asn: "AS3320"}`. */
 export function placeOfRecord(record: object): Place | undefined {
   const country =
     countryIn(record, "country_code") ??
@@ -120,7 +152,7 @@ export function placeOfRecord(record: object): Place | undefined {
     country,
     continent: continentNames.find((known) => known === continent),
     location: latitude !== undefined && longitude !== undefined ? [latitude, longitude] : undefined,
-    asn: numberIn(record, "autonomous_system_number"),
+    asn: numberIn(record, "autonomous_system_number") ?? systemIn(record),
   });
   return Object.values(place).every((value) => value === null) ? undefined : place;
 }
@@ -142,6 +174,12 @@ function textIn(record: object | undefined, key: string): string | undefined {
 function numberIn(record: object | undefined, key: string): number | undefined {
   const value = Number(field(record, key) ?? Number.NaN);
   return Number.isFinite(value) ? value : undefined;
+}
+
+/** "AS3320" or 3320 */
+function systemIn(record: object): number | undefined {
+  const number = numberIn(record, "asn") ?? Number(/^AS(\d+)$/i.exec(textIn(record, "asn") ?? "")?.[1]);
+  return Number.isInteger(number) && number > 0 ? number : undefined;
 }
 
 function countryIn(record: object | undefined, key: string): string | undefined {

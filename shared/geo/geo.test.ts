@@ -2,16 +2,17 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatCidr, maskAddress, parseAddress, parseCidr } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
+import { PrefixTree } from "#shared/core/prefix-tree.ts";
+import { mmdb } from "#test/support/mmdb.ts";
 import { countries } from "./countries.ts";
 import { placeOfRecord } from "./database.ts";
 import type { GeoDatabase } from "./database.ts";
 import { createGeo, geoOf } from "./geo.ts";
-import { Overrides } from "./overrides.ts";
 import { continentNames, nowhere, placeOf } from "./place.ts";
+import type { Place } from "./place.ts";
 
 const address = (text: string) => parseAddress(text)!;
 
@@ -34,13 +35,33 @@ describe("the builtin database", () => {
 
   it("has nothing for private addresses, and says of which network", async () => {
     const geo = await createGeo({ database: "builtin", networks: {} });
-    expect(geo.placeOf(address("127.0.0.1"))).toEqual({ place: nowhere, prefix: 8, source: "none", network: null });
+    expect(geo.placeOf(address("127.0.0.1"))).toEqual({
+      place: nowhere,
+      prefix: 8,
+      source: "none",
+      network: null,
+      cidr: parseCidr("127.0.0.0/8"),
+      key: address("127.0.0.1"),
+      embedded: null,
+    });
   });
 
   it("tells when it was built", async () => {
     const status = (await createGeo({ database: "builtin", networks: {} })).status();
     expect(status).toMatchObject({ name: "builtin", overrides: 0 });
     expect(Date.parse(status.builtAt)).toBeGreaterThan(Date.parse("2026-01-01"));
+  });
+});
+
+describe("a database of one's own", () => {
+  it("takes the place of the builtin one", async () => {
+    const file = path.join(await mkdtemp(path.join(tmpdir(), "watershed-geo-")), "own.mmdb");
+    await writeFile(file, mmdb({ "81.2.69.0/24": "JP", "133.0.0.0/8": "GB" }));
+    const geo = await createGeo({ database: file, networks: {} });
+    const countryOf = (client: string) => geo.placeOf(address(client)).place.country;
+    expect(["81.2.69.142", "81.2.70.1", "133.11.0.1", "12.0.0.1"].map(countryOf)).toEqual(["JP", null, "GB", null]);
+    expect(geo.placeOf(address("81.2.69.142")).network).toBe("81.2.69.0/24");
+    expect(geo.status()).toMatchObject({ name: file, type: "Test-Country" });
   });
 });
 
@@ -123,52 +144,6 @@ describe("overrides", () => {
   ])("the prefix of $client does not cover an override nested in the database's network", (expected) => {
     expect(geo.placeOf(address(expected.client))).toMatchObject({ prefix: expected.prefix, source: expected.source });
   });
-
-  const networks = fc.uniqueArray(
-    fc.tuple(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.integer({ min: 0, max: 32 })).map(([bytes, prefix]) => ({
-      // Few distinct bits, so that networks are nested often.
-      bytes: maskAddress(
-        bytes.map((byte) => byte & 0x81),
-        prefix,
-      ),
-      prefix,
-    })),
-    { selector: formatCidr, maxLength: 20 },
-  );
-
-  it("the longest network wins, and inside the told prefix every address is decided the same", () => {
-    fc.assert(
-      fc.property(
-        networks,
-        fc.uint8Array({ minLength: 4, maxLength: 4 }),
-        fc.uint8Array({ minLength: 4, maxLength: 4 }),
-        (list, bytes, noise) => {
-          const overrides = new Overrides();
-          for (const cidr of list) overrides.add(cidr, { ...nowhere, asn: cidr.prefix });
-          const client = bytes.map((byte) => byte & 0x81);
-          const { place, matchedPrefix, uniformPrefix } = overrides.find(client);
-          const holds = list.filter(
-            ({ bytes: network, prefix }) => maskAddress(client, prefix).join() === network.join(),
-          );
-          const longest = Math.max(-1, ...holds.map(({ prefix }) => prefix));
-          expect(matchedPrefix).toBe(longest);
-          expect(place?.asn).toBe(longest < 0 ? undefined : longest);
-          const head = maskAddress(client, uniformPrefix);
-          const tail = noise.map(
-            (byte, i) => byte & ~(maskAddress(new Uint8Array(4).fill(255), uniformPrefix)[i] ?? 0),
-          );
-          const neighbour = head.map((byte, i) => byte | (tail[i] ?? 0));
-          expect(overrides.find(neighbour).matchedPrefix).toBe(longest);
-        },
-      ),
-    );
-  });
-
-  it("thousands are found at once", () => {
-    const many = new Overrides();
-    for (let i = 0; i < 5_000; i++) many.add(parseCidr(`10.${i >> 8}.${i & 255}.0/24`)!, { ...nowhere, asn: i + 1 });
-    expect(many.find(address("10.19.135.9")).place?.asn).toBe(19 * 256 + 135 + 1);
-  });
 });
 
 describe("the table of countries", () => {
@@ -194,5 +169,130 @@ describe("the table of countries", () => {
     expect(found).toBe(continent);
     expect(Math.abs(latitude - near[0]!)).toBeLessThan(2);
     expect(Math.abs(longitude - near[1]!)).toBeLessThan(5);
+  });
+});
+
+describe("an IPv6 address that carries an IPv4 address", () => {
+  const known: Readonly<Record<string, string>> = { 81: "GB", 10: "FR" };
+  const database: GeoDatabase = {
+    find(client) {
+      const country = client.length === 4 ? known[String(client[0])] : "US";
+      return { place: country === undefined ? undefined : placeOf({ country }), prefix: 8 };
+    },
+    walk: () => {},
+    status: { name: "fake", type: "fake", builtAt: "", ipVersion: 6, nodes: 1 },
+  };
+  const geo = geoOf(database, { "81.2.69.0/24": { country: "DE" } });
+
+  it.each([
+    { client: "2002:5102:4501::1", country: "DE", network: "81.2.69.0/24", prefix: 40, embedded: "6to4" },
+    { client: "2002:5103::1", country: "GB", network: "81.0.0.0/8", prefix: 32, embedded: "6to4" },
+    { client: "64:ff9b::5102:4501", country: "DE", network: "81.2.69.0/24", prefix: 120, embedded: "nat64" },
+    {
+      client: "2001:0:4136:e378:8000:63bf:aefd:bafe",
+      country: "DE",
+      network: "81.2.69.0/24",
+      prefix: 120,
+      embedded: "teredo",
+    },
+    { client: "2002:cb00:7101::1", country: null, network: null, prefix: 24, embedded: "6to4" },
+  ])("is where that is: $client in $country", ({ client, country, network, prefix, embedded }) => {
+    const found = geo.placeOf(address(client));
+    expect(found).toMatchObject({ network, prefix, embedded });
+    expect(found.place.country).toBe(country);
+  });
+
+  it("is not covered by the prefix of its neighbours", () => {
+    expect(geo.placeOf(address("2003::1"))).toMatchObject({ prefix: 16, embedded: null });
+    expect(geo.placeOf(address("2a00::1"))).toMatchObject({ prefix: 8, embedded: null });
+  });
+
+  it("is known in the builtin database too", async () => {
+    const builtin = await createGeo({ database: "builtin", networks: {} });
+    const plain = builtin.placeOf(address("81.2.69.142"));
+    const embedded = builtin.placeOf(address("2002:5102:458e::"));
+    expect(embedded.place).toBe(plain.place);
+    expect(embedded.prefix).toBe(plain.prefix + 16);
+  });
+});
+
+describe("a second database tells the autonomous system", () => {
+  /** A database of IPv4, cut into networks as the search tree of a file is. */
+  function databaseOf(networks: Readonly<Record<string, Place>>): GeoDatabase {
+    const tree = new PrefixTree<Place>();
+    for (const [text, place] of Object.entries(networks)) tree.add(parseCidr(text)!, place);
+    const find = (client: Uint8Array) => {
+      const { value, uniformPrefix } = tree.find(client);
+      return { place: value, prefix: uniformPrefix };
+    };
+    return {
+      find,
+      walk(_, visit) {
+        for (let first = 0; first < 2 ** 32;) {
+          const bytes = Uint8Array.of(first >>> 24, first >>> 16, first >>> 8, first);
+          const { place, prefix } = find(bytes);
+          visit(bytes, prefix, place);
+          first += 2 ** (32 - prefix);
+        }
+      },
+      status: { name: "fake", type: "fake", builtAt: "", ipVersion: 6, nodes: 1 },
+    };
+  }
+  const german = placeOf({ country: "DE" });
+  const system = (asn: number): Place => ({ ...nowhere, asn });
+  const geo = geoOf(
+    databaseOf({ "10.0.0.0/8": german, "12.1.0.0/16": german, "13.0.0.0/8": german }),
+    {},
+    databaseOf({
+      "10.1.0.0/16": system(3320),
+      "11.0.0.0/8": system(1),
+      "12.0.0.0/8": system(2),
+      "13.0.0.0/8": system(3),
+    }),
+  );
+
+  it.each([
+    { client: "10.1.0.1", country: "DE", asn: 3320, prefix: 16, source: "database" },
+    { client: "10.2.0.1", country: "DE", asn: null, prefix: 15, source: "database" },
+    { client: "11.1.0.1", country: null, asn: 1, prefix: 8, source: "database" },
+    { client: "12.1.0.1", country: "DE", asn: 2, prefix: 16, source: "database" },
+    { client: "14.0.0.1", country: null, asn: null, prefix: 7, source: "none" },
+  ])("of $client: $asn in $country", ({ client, country, asn, prefix, source }) => {
+    expect(geo.placeOf(address(client))).toMatchObject({ place: { country, asn }, source, prefix });
+  });
+
+  it("keeps one object for one place", () => {
+    expect(geo.placeOf(address("10.1.0.1")).place).toBe(geo.placeOf(address("10.1.2.3")).place);
+    expect(geo.status().asnDatabase).toMatchObject({ name: "fake" });
+  });
+
+  it("is walked as it is looked up, every address once", () => {
+    let addresses = 0;
+    geo.walk({ addressBytes: 4, skip: () => false }, (bytes, prefix, place) => {
+      addresses += 2 ** (32 - prefix);
+      expect(geo.placeOf(bytes)).toMatchObject({ cidr: { bytes, prefix } });
+      expect(geo.placeOf(bytes).place).toBe(place);
+    });
+    expect(addresses).toBe(2 ** 32);
+  });
+});
+
+describe("records", () => {
+  it.each([
+    { record: { asn: "AS3320", country: "DE" }, place: { asn: 3320, country: "DE" } },
+    { record: { autonomous_system_number: 3320 }, place: { asn: 3320, country: null } },
+    { record: { asn: "none", country: "DE" }, place: { asn: null, country: "DE" } },
+    {
+      record: { location: { latitude: 52.5, longitude: 13.4 }, country: { iso_code: "DE" } },
+      place: { location: [52.5, 13.4] },
+    },
+    { record: { latitude: "52.5", longitude: "13.4", country_code: "DE" }, place: { location: [52.5, 13.4] } },
+  ])("$record", ({ record, place }) => {
+    expect(placeOfRecord(record)).toMatchObject(place);
+  });
+
+  it("are read once: the same network is the same object", async () => {
+    const geo = await createGeo({ database: "builtin", networks: {} });
+    expect(geo.placeOf(address("81.2.69.142")).place).toBe(geo.placeOf(address("81.2.69.143")).place);
   });
 });

@@ -41,8 +41,10 @@ function targetOf(listener: TcpListener): CheckTarget {
   return target;
 }
 
-describe("every check", () => {
-  for (const [type, check] of Object.entries(checks)) {
+const { exec: _, ...connecting } = checks;
+
+describe("every check that connects", () => {
+  for (const [type, check] of Object.entries(connecting)) {
     it(`${type}: says CHECK_REFUSED where nobody listens`, async () => {
       const listener = await listening(() => {});
       await listener.close();
@@ -198,5 +200,52 @@ describe("http check", () => {
   ])("fails when the server $name before a whole answer", async ({ end }) => {
     await using listener = await listening((socket) => void socket.once("data", () => end(socket)));
     expect(await checks.http(targetOf(listener), config, never)).toMatchObject(failed);
+  });
+});
+
+describe("http check with an expected text in the body", () => {
+  const wanting = { ...config, expectBody: "all göod" };
+  const ok = "HTTP/1.1 200 OK\r\n";
+  const chunked = `${ok}Transfer-Encoding: chunked\r\n\r\n`;
+  const passed = { passed: true, reason: "OK", detail: "status 200" };
+  const missing = {
+    passed: false,
+    reason: "CHECK_FAILED",
+    detail: "status 200, but the expected text is not in the body",
+  };
+  it.each([
+    { name: "in a body of known length", reply: `${ok}Content-Length: 12\r\n\r\nx all göod y`, result: passed },
+    { name: "in chunks that part it", reply: `${chunked}4;a=b\r\nall \r\n5\r\ngöod\r\n0\r\n\r\n`, result: passed },
+    { name: "before the end of the body", reply: `${ok}Content-Length: 1000\r\n\r\nall göod`, result: passed },
+    { name: "not in the body", reply: `${ok}Content-Length: 3\r\n\r\nbad all göod`, result: missing },
+    { name: "in the size of a chunk alone", reply: `${chunked}3;all göod\r\nbad\r\n0\r\n\r\n`, result: missing },
+    { name: "behind the last chunk", reply: `${chunked}0\r\nall göod\r\n`, result: missing },
+    { name: "behind what is no chunk", reply: `${chunked}all göod\r\n`, result: missing },
+    { name: "behind the first 64 KiB", reply: `${ok}\r\n${"x".repeat(65_536)}all göod`, result: missing },
+    {
+      name: "with another status",
+      reply: "HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nall göod",
+      result: { passed: false, reason: "CHECK_STATUS", detail: "status 500" },
+    },
+  ])("$name", async ({ reply, result }) => {
+    await using listener = await answering(Buffer.from(reply));
+    expect(await checks.http(targetOf(listener), wanting, soon())).toEqual(result);
+  });
+
+  it("reads a body without a length to its end", async () => {
+    const ending = (body: string) =>
+      listening((socket) => void socket.once("data", () => socket.end(`${ok}\r\n${body}`)));
+    await using good = await ending("all göod");
+    await using bad = await ending("all bad");
+    expect(await checks.http(targetOf(good), wanting, soon())).toEqual(passed);
+    expect(await checks.http(targetOf(bad), wanting, soon())).toEqual(missing);
+  });
+
+  it("says CHECK_TIMEOUT when the rest of the body does not come", async () => {
+    const outOfTime = new AbortController();
+    await using listener = await answering(`${ok}Content-Length: 99\r\n\r\nall`, () => {
+      setImmediate(() => outOfTime.abort());
+    });
+    expect(await checks.http(targetOf(listener), wanting, outOfTime.signal)).toMatchObject({ reason: "CHECK_TIMEOUT" });
   });
 });

@@ -1,4 +1,5 @@
 import type { Check } from "./check.ts";
+import { checkExec } from "./checks/exec.ts";
 import { checkHttp } from "./checks/http.ts";
 import { checkTcp } from "./checks/tcp.ts";
 
@@ -6,4 +7,5 @@ import { checkTcp } from "./checks/tcp.ts";
 export const checks = {
   http: checkHttp,
   tcp: checkTcp,
+  exec: checkExec,
 } as const satisfies Record<string, Check>;

@@ -1,6 +1,7 @@
 import net from "node:net";
 import { formatSocketAddress } from "#shared/core/cidr.ts";
 import { TrafficError, codeOf, messageOf } from "#shared/core/error.ts";
+import { trafficCuts } from "./cuts.ts";
 
 export interface DialOptions {
   readonly host: string;
@@ -20,13 +21,7 @@ export function dial(options: DialOptions): Promise<net.Socket> {
   const address = formatSocketAddress(host, port);
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(abandoned(address));
-    const socket = net.connect({
-      host,
-      port,
-      noDelay: true,
-      allowHalfOpen: options.allowHalfOpen ?? false,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-    });
+    const socket = openSocket(options);
     const settle = (error?: TrafficError) => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
@@ -35,7 +30,10 @@ export function dial(options: DialOptions): Promise<net.Socket> {
       socket.destroy();
       reject(error);
     };
-    const onConnect = () => settle();
+    const onConnect = () => {
+      trafficCuts.watch(socket);
+      settle();
+    };
     const onAbort = () => settle(abandoned(address));
     const timer = setTimeout(() => settle(tooSlow(address, timeoutMs)), timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -44,6 +42,13 @@ export function dial(options: DialOptions): Promise<net.Socket> {
       if (socket.connecting || !socket.remoteAddress) settle(failed(address, error, options.localAddress));
     });
   });
+}
+
+/** A socket that connects; or one that does nothing, where the peer is cut off. */
+function openSocket({ host, port, allowHalfOpen = false, localAddress }: DialOptions): net.Socket {
+  if (trafficCuts.drops(host)) return new net.Socket({ allowHalfOpen });
+  const source = localAddress === undefined ? {} : { localAddress };
+  return net.connect({ host, port, noDelay: true, allowHalfOpen, ...source });
 }
 
 // What this machine has run out of, or does not have: no fault of the other side.

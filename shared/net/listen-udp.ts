@@ -1,7 +1,9 @@
 import dgram from "node:dgram";
 import { formatSocketAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { assert } from "#shared/core/error.ts";
+import { trafficCuts } from "./cuts.ts";
 import { listenError } from "./listen.ts";
+import type { Sharing } from "./listen.ts";
 
 /** Whom a datagram came from, and where an answer goes. */
 export interface UdpPeer {
@@ -23,8 +25,8 @@ export interface UdpListener extends AsyncDisposable {
 export interface UdpOptions {
   /** "address:port". Answers leave from this address, so name each address rather than 0.0.0.0. */
   readonly address: string;
-  /** Other processes listen on the same address; the kernel spreads the datagrams by their source. */
-  readonly reusePort?: boolean;
+  /** The kernel spreads the datagrams by their source. */
+  readonly sharing?: Sharing | undefined;
   /** Must not throw. */
   onDatagram(datagram: Buffer, from: UdpPeer, listener: UdpListener): void;
   /** A datagram could not be sent: nobody can be reached there, or the kernel's buffer is full. */
@@ -39,7 +41,11 @@ const bufferBytes = 4_194_304;
 export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const target = parseSocketAddress(options.address);
   assert(target, `${options.address} was validated with the config`);
-  const socket = await bind(target, options);
+  if (options.sharing === "first") {
+    const probe = await bind(target, options.address, false);
+    await new Promise<void>((resolve) => void probe.close(() => resolve()));
+  }
+  const socket = await bind(target, options.address, options.sharing !== undefined);
   const sendFailed = () => options.onSendFailed?.();
   const onSent = (error: Error | null) => {
     if (error) sendFailed();
@@ -49,6 +55,7 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
   const listener: UdpListener = {
     address: formatSocketAddress(target.host, socket.address().port),
     send: (datagram, length, to) => {
+      if (trafficCuts.drops(to.address)) return true; // gone, as far as the socket knows
       try {
         socket.send(datagram, 0, length, to.port, to.address, onSent);
         return socket.getSendQueueCount() === 0;
@@ -61,13 +68,16 @@ export async function listenUdp(options: UdpOptions): Promise<UdpListener> {
     [Symbol.asyncDispose]: close,
   };
   socket.on("error", sendFailed); // an ICMP error for what was sent; the socket goes on
-  socket.on("message", (datagram, from) => options.onDatagram(datagram, from, listener));
+  socket.on("message", (datagram, from) => {
+    if (!trafficCuts.drops(from.address)) options.onDatagram(datagram, from, listener);
+  });
   return listener;
 }
 
 async function bind(
   { host, port }: { readonly host: string; readonly port: number },
-  { address, reusePort = false }: UdpOptions,
+  address: string,
+  reusePort: boolean,
 ): Promise<dgram.Socket> {
   const family = host.includes(":") ? 6 : 4;
   const socket = dgram.createSocket({

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { metricTable } from "./metric-table.ts";
 import type { LabelsOf, MetricName } from "./metric-table.ts";
 
@@ -12,9 +12,15 @@ export interface Metrics {
   observe<Name extends MetricName>(name: Name, labels: LabelsOf<Name>, value: number): void;
   /** Called before every rendering: for what is counted elsewhere, where counting must cost next to nothing. */
   beforeRender(update: () => void): void;
-  /** Text exposition format of Prometheus. */
-  render(): Promise<string>;
+  /** Text exposition format of Prometheus.
+   * @param others what `snapshot` gave in other processes of the same node: added up, or as the metric table says */
+  render(others?: readonly MetricsSnapshot[]): Promise<string>;
+  /** Everything, as it passes from process to process. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
+
+/** The metrics of one process, as prom-client writes them in JSON. */
+export type MetricsSnapshot = readonly object[];
 
 type Instrument = Counter | Gauge | Histogram;
 
@@ -34,15 +40,25 @@ export function createMetrics(names: { readonly service: string; readonly node: 
     return found;
   };
 
+  const update = () => {
+    for (const one of updates) one();
+  };
+  const snapshot = async (): Promise<MetricsSnapshot> => {
+    update();
+    return registry.getMetricsAsJSON();
+  };
+
   return {
     count: (name, labels, by = 1) => (instrument(name) as Counter).inc(labels, by),
     set: (name, labels, value) => (instrument(name) as Gauge).set(labels, value),
     observe: (name, labels, value) => (instrument(name) as Histogram).observe(labels, value),
     beforeRender: (update) => void updates.push(update),
-    render: () => {
-      for (const update of updates) update();
+    render: async (others = []) => {
+      if (others.length > 0) return AggregatorRegistry.aggregate([await snapshot(), ...others]).metrics();
+      update();
       return registry.metrics();
     },
+    snapshot,
   };
 }
 
@@ -50,6 +66,7 @@ function createInstrument(name: MetricName, registry: Registry): Instrument {
   const metric = metricTable[name];
   const options = { name, help: metric.help, labelNames: [...metric.labels], registers: [registry] };
   if (metric.type === "counter") return new Counter(options);
-  if (metric.type === "gauge") return new Gauge(options);
+  if (metric.type === "gauge")
+    return new Gauge({ ...options, aggregator: "across" in metric ? metric.across : "first" });
   return new Histogram({ ...options, buckets: [...metric.buckets] });
 }

@@ -1,5 +1,6 @@
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type net from "node:net";
@@ -9,8 +10,10 @@ import { parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { AdminPool, AdminState } from "#shared/endpoint/status.ts";
 import { ConnectionLimit } from "#shared/net/connection-limit.ts";
+import { Cuts } from "#shared/net/cuts.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
+import { addCuts } from "./admin-cuts.ts";
 import { guard } from "./admin-guard.ts";
 import { streamEvents } from "./admin-events.ts";
 import type { Host } from "./service.ts";
@@ -25,11 +28,23 @@ export interface AdminNode {
   pools(): Iterable<AdminPool>;
   reload(): Promise<{ readonly revision: number }>;
   drain(): void;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>;
+  /** A change was made: the other processes of the node make it too. */
+  onChange(request: { readonly method: string; readonly path: string; readonly body: string }): Promise<void>;
 }
 
 const connectionsMax = 64; // of their own, so that a node that is full of traffic still answers its operator
 const bodyBytesMax = 64 * 1_024; // commands are a few words
-const adminStates: Readonly<Record<string, AdminState>> = { drain: "draining", enable: "enabled", disable: "disabled" };
+/** In two sets of words: those of every tier, and those that regions of DNS have too. */
+const adminStates: Readonly<Record<string, AdminState>> = {
+  drain: "draining",
+  enable: "enabled",
+  disable: "disabled",
+  up: "up",
+  down: "disabled",
+  auto: "enabled",
+};
 
 /** The admin listener of a node. It is bound before its service starts, so that a second instance of a node ends there. */
 export interface AdminListener extends TcpListener {
@@ -46,7 +61,8 @@ export async function listenAdmin(node: AdminNode, address: string, token: strin
     );
   let app = adminApp(node, token);
   const server = createAdaptorServer({ fetch: (request, bindings) => app.fetch(request, bindings) }) as net.Server;
-  const listener = await listenServer(server, address, new ConnectionLimit(connectionsMax));
+  // No cut of its own is ever made: who is cut off can still be looked at, and healed.
+  const listener = await listenServer(server, address, new ConnectionLimit(connectionsMax), undefined, new Cuts());
   return { ...listener, extend: (extendAdmin) => (app = adminApp(node, token, extendAdmin)) };
 }
 
@@ -68,10 +84,23 @@ export function adminApp(node: AdminNode, token: string | undefined, extendAdmin
   app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path}` }, 404));
   app.use(guard(token));
   app.use(bodyLimit({ maxSize: bodyBytesMax }));
+  app.use(passChangesOn(node));
   addReads(app, node);
   addChanges(app, node);
+  addCuts(app, node.host);
   extendAdmin?.(app);
   return app;
+}
+
+/** What was changed here is changed in every process of the node. A reload finds its way by itself. */
+function passChangesOn(node: AdminNode): MiddlewareHandler {
+  return async (c, next) => {
+    if (c.req.method === "GET" || c.req.path === "/reload") return next();
+    const body = await c.req.text(); // kept by the request: whoever reads it next gets the same
+    await next();
+    const { pathname, search } = new URL(c.req.url);
+    if (c.res.ok) await node.onChange({ method: c.req.method, path: pathname + search, body });
+  };
 }
 
 function addReads(app: Hono, node: AdminNode): void {
@@ -84,8 +113,7 @@ function addReads(app: Hono, node: AdminNode): void {
   app.get("/explain", (c) => c.json(node.explain(new URL(c.req.url).searchParams)));
   app.get("/events", (c) => streamEvents(c, node.host.events));
   app.get("/metrics", async (c) => {
-    node.host.metrics.set("watershed_ready", {}, node.ready().ready ? 1 : 0);
-    return c.text(await node.host.metrics.render(), 200, {
+    return c.text(await node.metrics(), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
     });
   });

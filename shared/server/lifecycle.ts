@@ -1,9 +1,12 @@
 import { UsageError, messageOf } from "#shared/core/error.ts";
+import type { MetricsSnapshot } from "#shared/observe/metrics.ts";
+import { trafficCuts } from "#shared/net/cuts.ts";
 import manifest from "../../package.json" with { type: "json" };
-import { listenAdmin } from "./admin.ts";
+import { adminApp, listenAdmin } from "./admin.ts";
 import type { AdminListener, AdminNode } from "./admin.ts";
 import type { Host, NodeConfig, Service, ServiceDefinition } from "./service.ts";
 import { adminToken } from "./token.ts";
+import type { Workers } from "./workers.ts";
 
 const quickStopMs = 1_000; // SIGINT: time for what is under way
 
@@ -15,6 +18,7 @@ export class Lifecycle<Config extends NodeConfig> {
   readonly #host: Host;
   readonly #readConfig: () => Config;
   readonly #startedMs: number;
+  readonly #workers: Workers<Config> | undefined;
   #service: Service<Config> | undefined;
   #config: Config | undefined;
   #admin: AdminListener | undefined;
@@ -25,10 +29,12 @@ export class Lifecycle<Config extends NodeConfig> {
   #lastReload: { at: string; ok: boolean; error: string | null } | null = null;
   #reloading: Promise<unknown> = Promise.resolve();
 
-  constructor(definition: ServiceDefinition<Config>, host: Host, readConfig: () => Config) {
+  /** @param workers share the sockets of the service; they do what this process does */
+  constructor(definition: ServiceDefinition<Config>, host: Host, readConfig: () => Config, workers?: Workers<Config>) {
     this.#definition = definition;
     this.#host = host;
     this.#readConfig = readConfig;
+    this.#workers = workers;
     this.#startedMs = host.clock.nowMs();
   }
 
@@ -54,7 +60,9 @@ export class Lifecycle<Config extends NodeConfig> {
     if (config.admin !== undefined) this.#admin = await listenAdmin(this.#adminNode(), config.admin, adminToken());
     try {
       this.#service = await this.#definition.start(config, this.#host);
+      await this.#workers?.start(config);
     } catch (error) {
+      await this.#service?.close();
       await this.#admin?.close();
       throw error;
     }
@@ -77,7 +85,7 @@ export class Lifecycle<Config extends NodeConfig> {
     const stopQuickly = () => {
       if (isQuick) return;
       isQuick = true; // It also cuts a drain short that is under way.
-      void this.#endProcess(this.#finish(quickStopMs));
+      void this.#endProcess(Promise.all([this.#finish(quickStopMs), this.#workers?.stop("SIGINT")]));
     };
     process.on("SIGINT", stopQuickly);
     process.on("SIGHUP", () => void this.tryReload());
@@ -106,7 +114,10 @@ export class Lifecycle<Config extends NodeConfig> {
         throw new UsageError("admin: the admin listener changes only by a restart");
       if (config.node !== this.#config?.node)
         throw new UsageError("node: the name of a node changes only by a restart");
+      if ((config.workers ?? 1) !== (this.#config?.workers ?? 1))
+        throw new UsageError("workers: their number changes only by a restart");
       await this.#service?.reload(config);
+      await this.#workers?.reload(config);
       this.#config = config;
       this.#countRevision();
       metrics.count("watershed_reloads_total", { result: "ok" });
@@ -129,6 +140,23 @@ export class Lifecycle<Config extends NodeConfig> {
     this.#host.metrics.set("watershed_config_revision", {}, this.#revision);
   }
 
+  /** Does what the admin API of the first process was asked to do. @throws {UsageError} as it does */
+  async change({ method, path, body }: { readonly method: string; readonly path: string; readonly body: string }) {
+    const app = adminApp(this.#adminNode(), undefined, (app) => this.#service?.extendAdmin?.(app));
+    const headers = { host: "127.0.0.1" }; // as a local client's: the first process has let it in
+    const response = await app.request(`http://127.0.0.1${path}`, {
+      method,
+      headers,
+      ...(body === "" ? {} : { body }),
+    });
+    if (!response.ok) throw new UsageError(await response.text());
+  }
+
+  async metrics(): Promise<MetricsSnapshot> {
+    this.#host.metrics.set("watershed_ready", {}, this.#ready().ready ? 1 : 0);
+    return this.#host.metrics.snapshot();
+  }
+
   #drain(): void {
     if (this.#phase !== "running") return;
     this.#phase = "draining";
@@ -142,8 +170,10 @@ export class Lifecycle<Config extends NodeConfig> {
     const { holdMs, timeoutMs } = this.#config?.drain ?? { holdMs: 0, timeoutMs: 0 };
     this.#drain();
     this.#phase = "stopping";
+    const workers = this.#workers?.stop("SIGTERM");
     await this.#sleep(Math.min(holdMs, timeoutMs));
     await this.#finish(Math.max(0, timeoutMs - holdMs));
+    await workers;
   }
 
   async #finish(limitMs: number): Promise<void> {
@@ -155,7 +185,7 @@ export class Lifecycle<Config extends NodeConfig> {
     await this.#admin?.close();
   }
 
-  async #endProcess(finished: Promise<void>): Promise<void> {
+  async #endProcess(finished: Promise<unknown>): Promise<void> {
     try {
       await finished;
       this.#host.log.info("stopped");
@@ -183,8 +213,9 @@ export class Lifecycle<Config extends NodeConfig> {
       if (!this.#service) throw new UsageError("still starting");
       return this.#service;
     };
+    const host = this.#host;
     return {
-      host: this.#host,
+      host,
       ready: () => this.#ready(),
       status: () => this.#status(),
       explain: (query) => service().explain(query),
@@ -192,6 +223,11 @@ export class Lifecycle<Config extends NodeConfig> {
       pools: () => this.#service?.pools() ?? [],
       reload: () => this.reload(),
       drain: () => this.#drain(),
+      metrics: async () => {
+        host.metrics.set("watershed_ready", {}, this.#ready().ready ? 1 : 0);
+        return host.metrics.render(await this.#workers?.metrics());
+      },
+      onChange: (request) => this.#workers?.change(request) ?? Promise.resolve(),
     };
   }
 
@@ -207,7 +243,9 @@ export class Lifecycle<Config extends NodeConfig> {
       uptimeMs: Math.round(this.#host.clock.nowMs() - this.#startedMs),
       state: phase,
       reason,
+      cuts: trafficCuts.names,
       pools: [...(this.#service?.pools() ?? [])].map((pool) => pool.status()),
+      ...(this.#workers ? { workers: [{ pid: process.pid }, ...this.#workers.status()] } : {}),
       ...this.#service?.status(),
     };
   }

@@ -1,18 +1,15 @@
 import { Command, CommanderError, Option } from "commander";
 import { ConfigError, loadConfig, validate } from "#shared/config/load.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
-import { systemClock } from "#shared/core/clock.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
-import { systemRandom } from "#shared/core/random.ts";
-import { DecisionLog } from "#shared/observe/decisions.ts";
-import { EventLog } from "#shared/observe/events.ts";
-import { createLogger } from "#shared/observe/log.ts";
-import { createMetrics } from "#shared/observe/metrics.ts";
 import { applyScale, configOf, planNames } from "#shared/topology/topology.ts";
 import type { PlanName } from "#shared/topology/topology.ts";
+import { createHost } from "./host.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import type { Host, NodeConfig, ServiceDefinition } from "./service.ts";
+import type { NodeConfig, ServiceDefinition } from "./service.ts";
 import { watchFile } from "./watch.ts";
+import { isWorker, runWorker } from "./worker.ts";
+import { Workers, workerCount } from "./workers.ts";
 
 interface Options {
   readonly config?: string;
@@ -30,6 +27,7 @@ export async function runService<Config extends NodeConfig>(
   definition: ServiceDefinition<Config>,
   argv: readonly string[],
 ): Promise<void> {
+  if (isWorker()) return runWorker(definition);
   try {
     const options = parseOptions(definition.name, argv);
     const read = () => readConfig(definition, options);
@@ -39,7 +37,10 @@ export async function runService<Config extends NodeConfig>(
       process.stdout.write(`${options.config ?? options.topology}: ok\n`);
       return;
     }
-    const lifecycle = new Lifecycle(definition, createHost(definition.name, config), read);
+    const count = workerCount(config);
+    const host = createHost(definition.name, config, count > 1 ? "first" : undefined);
+    const workers = count > 1 ? new Workers<Config>(count - 1, host) : undefined;
+    const lifecycle = new Lifecycle(definition, host, read, workers);
     lifecycle.obeySignals();
     if (options.watch) watchAll(options.config ?? options.topology ?? "", lifecycle);
     await lifecycle.start(config);
@@ -102,18 +103,4 @@ function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Con
   const { service, config } = configOf(topology, options.node ?? "", options.plan);
   if (service !== definition.name) throw new UsageError(`node ${options.node} runs ${service}, not ${definition.name}`);
   return validate(config, `${options.topology} (${options.node})`, definition.schema);
-}
-
-function createHost(service: string, config: NodeConfig): Host {
-  const names = { service, node: config.node ?? service };
-  const events = new EventLog();
-  return {
-    node: names.node,
-    clock: systemClock,
-    random: systemRandom,
-    log: createLogger(names),
-    metrics: createMetrics(names),
-    events,
-    decisions: new DecisionLog(events),
-  };
 }

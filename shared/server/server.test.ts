@@ -2,10 +2,12 @@ import { once } from "node:events";
 import http from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { parseCidr } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { AdminPool, AdminState } from "#shared/endpoint/status.ts";
 import type { BalanceName } from "#shared/config/schema/common.ts";
 import { testHost } from "#test/support/host.ts";
+import { trafficCuts } from "#shared/net/cuts.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Host, Service, ServiceDefinition } from "./service.ts";
 
@@ -152,6 +154,26 @@ describe("admin API", () => {
       lastReload: { ok: false, error: "greeting: must not be empty" },
     });
     expect(await (await get("/metrics")).text()).toMatch(/watershed_reloads_total\{result="refused",.*\} 1/);
+  });
+
+  it("cuts the node off from peers, says so, and heals it", async () => {
+    const cut = (body: unknown) => fetch(`${base}/cuts/eu%2Fl7-1`, { method: "PUT", body: JSON.stringify(body) });
+    expect((await cut({ from: ["127.11.0.1", "127.12.0.0/16"] })).status).toBe(200);
+    expect(await (await get("/status")).json()).toMatchObject({ cuts: ["eu/l7-1"] });
+    expect([trafficCuts.drops("127.12.3.4"), trafficCuts.drops("127.11.0.2")]).toEqual([true, false]);
+    expect((await cut({ from: ["0.0.0.0/0"], except: ["127.0.0.0/8"] })).status).toBe(200);
+    expect([trafficCuts.drops("127.12.3.4"), trafficCuts.drops("10.0.0.1")]).toEqual([false, true]);
+    for (const bad of [{ from: [] }, { from: ["127.0.0.1/8"] }, { from: "all" }, { from: ["::/0"], until: "noon" }, 7])
+      expect((await cut(bad)).status, JSON.stringify(bad)).toBe(400);
+    expect((await fetch(`${base}/cuts/eu%2Fl7-1`, { method: "DELETE" })).status).toBe(200);
+    expect((await fetch(`${base}/cuts/eu%2Fl7-1`, { method: "DELETE" })).status).toBe(404);
+    expect(trafficCuts.names).toEqual([]);
+  });
+
+  it("answers who is cut off from everybody", async () => {
+    trafficCuts.set("all", { from: [parseCidr("0.0.0.0/0")!], except: [] });
+    expect((await get("/readyz")).status).toBe(200);
+    expect((await fetch(`${base}/cuts/all`, { method: "DELETE" })).status).toBe(200);
   });
 
   it("says DRAINING at once after a drain", async () => {

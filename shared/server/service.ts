@@ -7,6 +7,7 @@ import type { DecisionLog, Decision } from "#shared/observe/decisions.ts";
 import type { EventLog } from "#shared/observe/events.ts";
 import type { Logger } from "#shared/observe/log.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 
 /** What a running service is handed: its name, time, chance and instruments. */
 export interface Host {
@@ -17,6 +18,10 @@ export interface Host {
   readonly metrics: Metrics;
   readonly events: EventLog;
   readonly decisions: DecisionLog;
+  /** Other processes listen on the same sockets. */
+  readonly sharing: Sharing | undefined;
+  /** Random bytes, the same in all processes that share sockets: for secrets that a client may take from one to another. */
+  readonly seed: Uint8Array;
 }
 
 /** A running service, as the lifecycle and the admin API see it. */
@@ -50,6 +55,8 @@ export interface Service<Config> {
 export interface NodeConfig {
   readonly node?: string | undefined;
   readonly admin?: string | undefined;
+  /** Processes that share the sockets; 0: one a core. */
+  readonly workers?: number | undefined;
   readonly drain: { readonly holdMs: number; readonly timeoutMs: number };
 }
 

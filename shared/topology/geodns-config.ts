@@ -11,8 +11,8 @@ export function geodnsConfig(topology: Topology, plan: AddressPlan, node: Topolo
   return {
     listen: node.listens.map(({ address }) => address),
     identity: { id: node.name },
-    geo: { networks: testNetworks(topology, plan) },
-    regions: Object.fromEntries(regions.map(({ name, location }) => [name, { location }])),
+    geo: geoOf(topology, plan),
+    regions: Object.fromEntries(regions.map(({ name, location, capacity }) => [name, { location, capacity }])),
     steering: topology.steering,
     services: {
       web: {
@@ -28,6 +28,14 @@ export function geodnsConfig(topology: Topology, plan: AddressPlan, node: Topolo
       },
     },
     dnsZones: { [topology.dnsZone]: dnsZone(topology, plan) },
+  };
+}
+
+function geoOf(topology: Topology, plan: AddressPlan): Record<string, unknown> {
+  const { database, networks } = topology.geo;
+  return {
+    ...(database !== "builtin" && { database: plan.geoDatabase(database) }),
+    networks: { ...testNetworks(topology, plan), ...networks },
   };
 }
 

@@ -30,6 +30,8 @@ export interface AddressPlan {
   server(zone: Zone, host: number): { readonly host: string; readonly port: number };
   /** First two octets of where the clients of a calling code live. */
   clientNetwork(code: number): string;
+  /** Where a name server finds a geo database of one's own. */
+  geoDatabase(path: string): string;
 }
 
 /** The plan of a topology.
@@ -53,11 +55,14 @@ function loopback({ nameServerNumber }: Topology): AddressPlan {
     origin: (zone) => seat(zoneHost(zone, originHost)),
     server: (zone, host) => ({ host: zoneHost(zone, host), port: 9_000 }),
     clientNetwork: (code) => `127.${code}`,
+    geoDatabase: (path) => path,
   };
 }
 
 /** Second octets: the internet is the lower half, the network of region r is 128 + r, control begins at 192. */
 export const containerOctets = { internet: 0, regions: 128, control: 192 } as const;
+/** Where the folder of a geo database of one's own is mounted. */
+export const geoFolder = "/geo";
 const regionNumberMax = 31; // control is 10.192.0.0/11: 32 second octets, and region r has 192 + r
 const nameServerNumberMax = 127; // the internet is 10.0.0.0/9
 
@@ -89,6 +94,7 @@ function containers({ nameServerNumber, containers: { firstOctet } }: Topology):
     // One address for the servers of a zone: they are told apart by their ports.
     server: ({ region, number }, host) => ({ host: privateHost(region, number, originHost), port: 9_000 + host }),
     clientNetwork: (code) => `${firstOctet}.${code}`,
+    geoDatabase: (path) => `${geoFolder}/${path.slice(path.lastIndexOf("/") + 1)}`,
   };
 }
 

@@ -177,7 +177,7 @@ describe("a further region or zone is a few lines", () => {
       "ap-south/l7-3 ap-south-a 127.13.0.3",
     ]);
     const { regions, services } = nameServer(three, "ns1");
-    expect(regions["ap-south"]).toEqual({ location: [1.35, 103.82] });
+    expect(regions["ap-south"]).toEqual({ location: [1.35, 103.82], capacity: 1 });
     expect(services["web"]?.regions["ap-south"]?.addresses).toEqual(["127.13.0.1", "127.13.0.2", "127.13.0.3"]);
   });
 
@@ -232,6 +232,30 @@ describe("clients", () => {
     expect(() => clientAddressOf(topology, from)).toThrow(
       /^".*" is neither an IP address nor a country that has a test client \(US RU EG .* IR\)$/,
     );
+  });
+});
+
+describe("a geo database of one's own", () => {
+  const own = parseConfig(
+    `${file}\ngeo:\n  database: data/my.mmdb\n  networks: { 192.0.2.0/24: { country: DE, asn: 64500 } }\n`,
+    "topology.yaml",
+    topologySchema,
+  );
+  const geoOf = (of: Topology, plan: "loopback" | "containers") =>
+    configOf(of, "ns2", plan).config["geo"] as { database?: string; networks: Record<string, unknown> };
+
+  it("is that of every name server: where it lies, or where it is mounted", () => {
+    expect(geoOf(own, "loopback").database).toBe("data/my.mmdb");
+    expect(geoOf(own, "containers").database).toBe("/geo/my.mmdb");
+    expect(geoOf(topology, "containers").database).toBeUndefined();
+    expect(refusals(own)).toEqual([]);
+  });
+
+  it("has networks of one's own beside those of the test clients", () => {
+    expect(geoOf(own, "loopback").networks).toMatchObject({
+      "127.49.0.0/16": { country: "DE" },
+      "192.0.2.0/24": { country: "DE", asn: 64_500 },
+    });
   });
 });
 

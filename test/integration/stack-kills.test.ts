@@ -21,6 +21,64 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
+async function chaos(...args: string[]): Promise<string> {
+  return (await run("./watershed", ["chaos", ...args], { env: stack.env })).stdout;
+}
+
+interface Status {
+  readonly cuts: readonly string[];
+  readonly pools: readonly { readonly endpoints: readonly { readonly state: string }[] }[];
+}
+
+describe("chaos cut", () => {
+  /** Where a client is answered, by the origin's own word. */
+  async function placeOf(client: Client): Promise<{ zone: string; region: string }> {
+    const { status, body } = await client.fetch(site, "/api/users");
+    expect(status, body).toBe(200);
+    return JSON.parse(body) as { zone: string; region: string };
+  }
+
+  it("of a zone: dials into it time out, the other zone answers, and nobody fails", async () => {
+    const [german] = clients as [Client];
+    const { failures } = await loadDuring(clients, site, "/api/users", async () => {
+      const cut = await chaos("cut", "zone", "eu-west-b");
+      expect(cut).toContain("eu-west-b/origin  cut off from region-eu-west: dials time out");
+      expect(cut).toMatch(/endpoint_down +pool api eu-west-b\/l4-1 CHECK_TIMEOUT/);
+      expect(cut).toContain("seen by all 2 nodes");
+      expect(await chaos("list")).toMatch(/^zone +eu-west-b +0\/3 running/m);
+      for (let i = 0; i < 6; i++) expect((await placeOf(german)).zone).toBe("eu-west-a");
+      expect(await chaos("heal", "zone", "eu-west-b")).toMatch(/eu-west-b\/l4-2 +in reach again/);
+    });
+    expect(failures).toEqual([]);
+    expect(await chaos("list")).toMatch(/^zone +eu-west-b +running/m);
+  });
+
+  it("of a region: its clients are answered from the other one, and come home", async () => {
+    const [german] = clients as [Client];
+    const cut = await chaos("cut", "region", "eu-west");
+    expect(cut).toMatch(/region_down +service web eu-west CHECK_TIMEOUT/);
+    expect((await placeOf(german)).region).toBe("us-east");
+    // Inside of it all stays as it is: its routers have all of their endpoints.
+    const status = await (await fetch(`http://${stack.node("eu-west/l7-1").admin}/status`)).json();
+    const { cuts, pools } = status as Status;
+    expect(cuts).toEqual(["eu-west/l7-1"]);
+    expect(pools.flatMap(({ endpoints }) => endpoints.map(({ state }) => state))).not.toContain("down");
+    const late = german.fetchFrom("127.113.0.1", site, "/api/users");
+    await chaos("heal", "region", "eu-west");
+    expect((await late).status, "what a silent router was asked is answered once it is in reach").toBe(200);
+    expect((await placeOf(german)).region).toBe("eu-west");
+  });
+
+  it("of what is paused or gone says so", async () => {
+    await chaos("pause", "nameserver", "ns2");
+    await expect(chaos("cut", "nameserver", "ns2")).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("ns2 is paused, and takes no order: heal it first"),
+    });
+    await chaos("heal", "nameserver", "ns2");
+  });
+});
+
 describe("kill -9", () => {
   const routers = ["us-east/l7-1", "us-east/l7-2"];
   const nameServers = ["ns1", "ns2"];

@@ -184,6 +184,21 @@ describe("status", () => {
   });
 });
 
+describe("load", () => {
+  it("prints what a client sees every second, and in all", async () => {
+    const options = ["--from", "US", "--for", "2500ms", "--workers", "2", "--json"];
+    const { stdout } = await run("./watershed", ["load", ...options, "/static/app.js"], { env: stack.env });
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.map(({ who }) => who)).toEqual(["US", "US", "US", "US in all"]);
+    expect(lines.at(-1)).toMatchObject({ failed: 0, lastFailure: null, answers: { "us-east": expect.any(Number) } });
+    const requests = lines.map((line) => Number(line["requests"]));
+    expect(requests[3]).toBe(requests[0]! + requests[1]! + requests[2]!);
+  });
+});
+
 describe("faults", () => {
   const zones = ["eu-west-a", "eu-west-b"];
   const forwardersOf = (zone: string) => [`${zone}/l4-1`, `${zone}/l4-2`];

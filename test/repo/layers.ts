@@ -24,6 +24,7 @@ export const pure = [
   "services/geodns/wire/",
   "services/geodns/zone/",
   "services/geodns/steer/",
+  "services/geodns/rrl.ts",
   "services/l7-router/route/",
 ];
 

@@ -1,5 +1,6 @@
 import dgram from "node:dgram";
 import net from "node:net";
+import tls from "node:tls";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 
 /** Messages written and read by hand, so that the server's own code is not its judge. */
@@ -237,9 +238,11 @@ export class TcpClient {
   #unread: Buffer = Buffer.alloc(0);
   #wake: () => void = () => {};
 
-  constructor(server: string, localAddress = "127.0.0.1") {
+  /** @param secure speak TLS, with these options */
+  constructor(server: string, localAddress = "127.0.0.1", secure?: tls.ConnectionOptions) {
     const { host, port } = parseSocketAddress(server)!;
-    this.socket = net.connect({ host, port, localAddress, allowHalfOpen: true });
+    const target = { host, port, localAddress, allowHalfOpen: true };
+    this.socket = secure ? tls.connect({ ...target, rejectUnauthorized: false, ...secure }) : net.connect(target);
     this.socket.on("error", () => {}); // the tests look at `closed`
     this.socket.on("data", (chunk: Buffer) => this.#read(chunk));
     this.closed = new Promise((resolve) => {

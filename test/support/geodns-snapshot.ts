@@ -1,13 +1,13 @@
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
+import { steeringSchema } from "#shared/config/schema/steering.ts";
 import { seededRandom } from "#shared/core/random.ts";
 import type { GeoDatabase } from "#shared/geo/database.ts";
 import { geoOf } from "#shared/geo/geo.ts";
 import { compileZones } from "#geodns/compiled/zones.ts";
-import { compileGeo } from "#geodns/geo-tree/compile.ts";
+import { compileGeo, steerRules } from "#geodns/geo-tree/compile.ts";
 import { PrefixTree } from "#geodns/geo-tree/tree.ts";
 import { buildIdentity, buildSnapshot } from "#geodns/snapshot.ts";
-import type { AddressView, RegionView, Snapshot } from "#geodns/snapshot.ts";
-import { steer } from "#geodns/steer/regions.ts";
+import type { AddressView, RegionView, ServiceView, Snapshot } from "#geodns/snapshot.ts";
 import { types } from "#geodns/wire/codes.ts";
 import { encodeAddress } from "#geodns/wire/encode.ts";
 import { buildZones } from "#geodns/zone/build.ts";
@@ -69,7 +69,11 @@ const database: GeoDatabase = {
 };
 
 /** A region as a snapshot shows it; an address is up only in state up. */
-export const region = (name: string, addresses: Record<string, AddressView["state"]>): [string, RegionView] => {
+export const region = (
+  name: string,
+  addresses: Record<string, AddressView["state"]>,
+  changes: Partial<RegionView> = {},
+): [string, RegionView] => {
   const views = Object.entries(addresses).map(([address, state]) => ({
     address,
     weight: 1,
@@ -78,9 +82,11 @@ export const region = (name: string, addresses: Record<string, AddressView["stat
     up: state === "up",
     state,
     reason: state === "up" ? ("OK" as const) : ("CHECK_TIMEOUT" as const),
+    override: null,
   }));
   const healthy = views.some(({ up }) => up);
-  return [name, { name, healthy, reason: healthy ? "OK" : "CHECK_TIMEOUT", addresses: views }];
+  const reason = healthy ? "OK" : "CHECK_TIMEOUT";
+  return [name, { name, healthy, reason, override: null, changing: false, capacity: 1, addresses: views, ...changes }];
 };
 
 export const allUp = [
@@ -89,15 +95,24 @@ export const allUp = [
 ];
 
 const geo = geoOf(database, config.geo.networks);
-const { lists, ...tree } = compileGeo(geo, (place) => steer(place, config).regions);
+const treeOfConfig = compileGeo(geo, steerRules(config));
 
-/** A snapshot of these regions. */
-export function snapshotOf(regions: readonly [string, RegionView][] = allUp, ready = true): Snapshot {
+/** A snapshot of these regions.
+ * @param steering in place of the usual rules */
+export function snapshotOf(
+  regions: readonly [string, RegionView][] = allUp,
+  ready = true,
+  service: Partial<ServiceView> = {},
+  steering?: object,
+): Snapshot {
+  const rules = steering === undefined ? config : { regions: config.regions, steering: steeringSchema.parse(steering) };
+  const { lists, ...tree } = steering === undefined ? treeOfConfig : compileGeo(geo, steerRules(rules));
+  const usual = { name: "web", ttl: 10, ttlMin: 5, answers: 2, answerRegions: 1, balance: "round-robin" } as const;
   return buildSnapshot({
-    rules: config,
+    rules,
     geo: { geo, tree: new PrefixTree(tree), lists },
     zones,
-    services: [{ name: "web", ttl: 10, answers: 2, ready, regions: new Map(regions), balance: "round-robin" }],
+    services: [{ ...usual, ready, regions: new Map(regions), ...service }],
     identity: buildIdentity(config.identity),
     random: seededRandom(1),
     former: undefined,

@@ -17,6 +17,8 @@ export function testHost(overrides: Partial<Host> = {}): Host {
     metrics: createMetrics({ service: "test", node: "test" }),
     events,
     decisions: new DecisionLog(events),
+    sharing: undefined,
+    seed: Buffer.alloc(32, 1),
     ...overrides,
   };
 }

@@ -35,6 +35,10 @@ export class FakeMetrics implements Metrics {
     return this.#values.get(keyOf(name, labels)) ?? 0;
   }
 
+  snapshot(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+
   render(): Promise<string> {
     return Promise.resolve([...this.#values].map(([key, value]) => `${key} ${value}`).join("\n"));
   }

@@ -68,7 +68,7 @@ async function drillOn(options: Pick<DrillOptions, "verb" | "forMs">, fails = fa
     kill: () => act("kill", "down"),
     stop: () => act("stop", "down"),
     pause: () => act("pause", "down"),
-    cut: async () => void (await act("cut", "down")),
+    cut: async () => ((await act("cut", "down")) ? "cut off" : ""),
     heal: async () => ((await act("heal", "up")) ? ["started again"] : []),
     states: () => Promise.resolve(new Map()),
   };

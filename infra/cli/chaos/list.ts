@@ -17,7 +17,8 @@ export interface ListedTarget {
 
 /** What nodes say of themselves and of their servers and endpoints. */
 export interface Observed {
-  /** By node name; "unreachable" for one that does not answer, "401: …" for one that does not want to. */
+  /** By node name; "cut" for one that is cut off, "unreachable" for one that does not answer, "401: …" for one that does not
+   * want to. */
   readonly nodes: ReadonlyMap<string, string>;
   /** By "zone/server". */
   readonly servers: ReadonlyMap<string, string>;
@@ -37,7 +38,8 @@ export async function observeNodes(nodes: readonly TopologyNode[]): Promise<Obse
         "/status",
         answerLimitMs,
       ).catch((error: unknown) => (error instanceof AdminRefusal ? { state: refusalText(error.status) } : undefined));
-      states.set(node.name, status ? String(status["state"]) : "unreachable");
+      const isCut = Array.isArray(status?.["cuts"]) && status["cuts"].includes(node.name);
+      states.set(node.name, isCut ? "cut" : status ? String(status["state"]) : "unreachable");
       for (const server of recordsIn(status?.["servers"]))
         servers.set(`${node.zone}/${String(server["name"])}`, String(server["state"]));
       for (const endpoint of recordsIn(status?.["pools"]).flatMap((pool) => recordsIn(pool["endpoints"])))

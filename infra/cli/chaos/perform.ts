@@ -27,8 +27,7 @@ export async function perform(step: Step, power: Power, tell: Tell): Promise<voi
     case "pause":
       return tell(step.node, (await power.pause(step.node)) ? "paused" : notThere);
     case "cut":
-      await power.cut(step.node, step.networks);
-      return tell(step.node, `cut off from ${step.networks.join(" and ")}`);
+      return tell(step.node, await power.cut(step.node, step.networks));
     case "heal":
       for (const what of await power.heal(step.node, () => isLeaving(step.node))) tell(step.node, what);
       return;

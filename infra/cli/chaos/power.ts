@@ -10,8 +10,9 @@ export interface Power {
   /** Tells it to drain and end; may resolve before it has. */
   stop(node: TopologyNode): Promise<boolean>;
   pause(node: TopologyNode): Promise<boolean>;
-  /** @throws {UsageError} where it cannot be done */
-  cut(node: TopologyNode, networks: readonly string[]): Promise<void>;
+  /** Cuts it off from networks (keys in docker-compose.yml).
+   * @returns what was done, and in which way */
+  cut(node: TopologyNode, networks: readonly string[]): Promise<string>;
   /** Brings it back from whatever was done to it.
    * @param isLeaving whether it says of itself that it drains: then it is started anew
    * @returns what was done, each in a few words */

@@ -4,6 +4,7 @@ import { topologySchema } from "#shared/config/schema/topology.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
 import { defaultTopology } from "../stack/choose.ts";
+import { ordersOf } from "./cut.ts";
 import { stepsOf } from "./steps.ts";
 import type { Step } from "./steps.ts";
 import { findTarget, targetsOf } from "./target.ts";
@@ -11,6 +12,7 @@ import type { Verb } from "./verbs.ts";
 import { isOneOf, viewsOf, watchersOf } from "./views.ts";
 
 const nodes = nodesOf(loadConfig(defaultTopology, topologySchema), "containers");
+const local = nodesOf(loadConfig(defaultTopology, topologySchema));
 const target = (name: string) => findTarget([name], targetsOf(nodes));
 const names = (list: readonly TopologyNode[]) => list.map(({ name }) => name).toSorted();
 
@@ -84,6 +86,42 @@ describe("a drill does", () => {
 
   it.each(cases)("$verb $name", ({ verb, name, steps }) => {
     expect(stepsOf(verb, target(name), nodes, 700).map(text)).toEqual(steps);
+  });
+});
+
+describe("a local process that is cut off", () => {
+  const ordersFor = (name: string, ...networks: string[]) => {
+    const orders = ordersOf(
+      local.find((node) => node.name === name)!,
+      networks,
+      local,
+    );
+    return orders.map(({ node, from, except }) => ({ name: node.name, from, except }));
+  };
+  const everybody = ["0.0.0.0/0", "::/0"];
+
+  it("drops everybody's packets, and everybody drops its own", () => {
+    const [own, ...others] = ordersFor("eu-west-a/l4-1", "region-eu-west");
+    expect(own).toEqual({ name: "eu-west-a/l4-1", from: everybody, except: [] });
+    expect(others).toHaveLength(local.length - 1);
+    for (const { from, except } of others) expect({ from, except }).toEqual({ from: ["127.11.1.1"], except: [] });
+  });
+
+  it("stays in its region where it is a router that is cut off from the internet alone", () => {
+    const [own, ...others] = ordersFor("eu-west/l7-2", "internet");
+    expect(own?.from).toEqual(everybody);
+    expect(own?.except).toContain("127.11.1.2");
+    expect(own?.except).toContain("127.11.2.100");
+    expect(own?.except.filter((host) => !host.startsWith("127.11."))).toEqual([]);
+    expect(others.map(({ name }) => name)).toContain("ns1");
+    expect(others.filter(({ name }) => name.startsWith("eu-west"))).toEqual([]);
+    for (const { from } of others) expect(from).toEqual(["127.11.0.2"]);
+  });
+
+  it("takes its servers along", () => {
+    const { from } = ordersFor("us-east-b/origin", "region-us-east")[1]!;
+    expect(from).toContain("127.12.2.9");
+    expect(from).toContain("127.12.2.200");
   });
 });
 

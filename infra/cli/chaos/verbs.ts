@@ -1,5 +1,4 @@
 import { UsageError } from "#shared/core/error.ts";
-import { commandName } from "../command-name.ts";
 
 export const kinds = ["server", "service", "forwarder", "router", "nameserver", "origin", "zone", "region"] as const;
 /** What can be hit. */
@@ -26,11 +25,7 @@ const verbsOf: Readonly<Record<Kind, readonly Verb[]>> = {
 };
 
 /** @throws {UsageError} saying which verbs there are for this kind */
-export function checkVerb(verb: Verb, kind: Kind, runsIn: "processes" | "containers"): void {
+export function checkVerb(verb: Verb, kind: Kind): void {
   const able = verbsOf[kind];
   if (!able.includes(verb)) throw new UsageError(`${verb} does nothing to a ${kind}: it takes ${able.join(", ")}`);
-  if (verb === "cut" && runsIn === "processes")
-    throw new UsageError(
-      `cut drops packets, which needs containers (${commandName()} up --docker); a local ${kind} takes ${able.filter((one) => one !== "cut").join(", ")}`,
-    );
 }

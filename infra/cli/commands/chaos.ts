@@ -32,7 +32,7 @@ const descriptions: Readonly<Record<Verb, string>> = {
   pause: "holds it: it accepts, and does not answer",
   drain: "has those above send it no new work",
   slow: "answers of its servers wait for --delay",
-  cut: "takes it off its networks (containers only)",
+  cut: "cuts it off from its networks: packets are dropped",
   heal: "brings it back, whatever was done to it",
 };
 
@@ -74,7 +74,7 @@ const delayMsDefault = 500;
 async function runDrill(verb: Verb, words: readonly string[], options: ChaosOptions): Promise<number> {
   const stack = await chooseStack(options);
   const target = chosenTarget(stack, words, options);
-  checkVerb(verb, target.kind, stack.runsIn);
+  checkVerb(verb, target.kind);
   const power = await powerOver(stack);
   using stop = listenForStop(() => process.exit(1));
   const drill = new Drill(stack, power, {
@@ -106,7 +106,7 @@ function chosenTarget({ nodes }: Stack, words: readonly string[], { all }: Chaos
 }
 
 async function powerOver(stack: Stack): Promise<Power> {
-  if (stack.runsIn === "processes") return processPower(stateDir());
+  if (stack.runsIn === "processes") return processPower(stateDir(), stack.nodes);
   if (stack.clientAddress !== undefined)
     throw new UsageError("a client has no power over the stack: run this on the host");
   const { containerPower } = await import("../docker/power.ts");

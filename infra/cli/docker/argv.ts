@@ -1,4 +1,5 @@
 // The command lines of docker that the stack needs, without `docker` itself.
+import { profiles } from "../../docker/compose-parts.ts";
 
 /** Every container of the Compose project in a folder, also those that have ended. */
 export function listContainers(projectDir: string): string[] {
@@ -38,8 +39,16 @@ export function watershedIn(id: string, args: readonly string[], tty: boolean): 
 /** Behind `docker compose` or `docker-compose`. */
 export const composeUp: readonly string[] = ["up", "--detach", "--no-build"];
 
-/** The networks go too, and so does the token: the next stack makes its own. */
+/** The networks go too, and so does the token: the next stack makes its own. What a profile started is in those networks. */
 export function composeDown(project: string | undefined): string[] {
   const which = project === undefined ? [] : ["--project-name", project];
-  return [...which, "down", "--volumes", "--remove-orphans", "--timeout", "5"];
+  return [
+    ...which,
+    ...profiles.flatMap((profile) => ["--profile", profile]),
+    "down",
+    "--volumes",
+    "--remove-orphans",
+    "--timeout",
+    "5",
+  ];
 }

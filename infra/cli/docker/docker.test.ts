@@ -17,6 +17,8 @@ function container(more: Partial<Container>): Container {
   return { id: "c1", name: "main_x_1", state: "running", ...rest, ...more };
 }
 
+const everyProfile = "--profile countries --profile chaos --profile observability --profile postgres";
+
 describe("a command line of docker", () => {
   it.each([
     [
@@ -37,8 +39,8 @@ describe("a command line of docker", () => {
     [argv.watershedIn("c1", ["trace", "/"], false), "exec c1 node infra/cli/main.ts trace /"],
     [argv.watershedIn("c1", ["trace", "/"], true), "exec --tty c1 node infra/cli/main.ts trace /"],
     [argv.composeUp, "up --detach --no-build"],
-    [argv.composeDown(undefined), "down --volumes --remove-orphans --timeout 5"],
-    [argv.composeDown("main"), "--project-name main down --volumes --remove-orphans --timeout 5"],
+    [argv.composeDown(undefined), `${everyProfile} down --volumes --remove-orphans --timeout 5`],
+    [argv.composeDown("main"), `--project-name main ${everyProfile} down --volumes --remove-orphans --timeout 5`],
   ])("%#: %s", (words, line) => {
     expect(words.join(" ")).toBe(line);
   });

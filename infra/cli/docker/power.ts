@@ -48,6 +48,7 @@ export async function containerPower(topology: Topology): Promise<Power> {
     async cut({ name }, keys) {
       const { id, networks: joined } = await containerOf(name);
       for (const key of keys) if (joined.includes(key)) await docker(disconnectNetwork(key, id));
+      return `cut off from ${keys.join(" and ")}: packets are dropped (docker network disconnect)`;
     },
     async heal({ name }, isLeaving) {
       const { id, state, networks: joined } = await containerOf(name);

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { compileCacheDir, logFile, projectDir } from "./state.ts";
+import { compileCacheDir, logFile, overridesFile, projectDir } from "./state.ts";
 
 /** What the launcher needs of a node of the topology. */
 export interface NodeToStart {
@@ -32,7 +32,7 @@ export interface SpawnOptions {
   readonly stateDir: string;
   /** Of every node: --topology FILE, and --scale NAME where one is chosen. */
   readonly arguments: readonly string[];
-  /** Whether the log of the node goes on, because it is started again; else it begins anew. */
+  /** Whether the log of the node goes on, and what operators have set, because it is started again; else both begin anew. */
   readonly keepLog?: boolean;
   /** The program of a service. */
   readonly programOf?: (service: string) => string;
@@ -45,6 +45,8 @@ export const programOf = (service: string): string => path.join(projectDir, "ser
  * the launcher alone, which then ends everybody in order. */
 export function startNode(node: NodeToStart, options: SpawnOptions): StackProcess {
   const file = logFile(options.stateDir, node.name);
+  const overrides = overridesFile(options.stateDir, node.name);
+  if (!options.keepLog) fs.rmSync(overrides, { force: true });
   const log = fs.openSync(file, options.keepLog ? "a" : "w");
   let child: ChildProcess;
   try {
@@ -55,7 +57,11 @@ export function startNode(node: NodeToStart, options: SpawnOptions): StackProces
         cwd: projectDir,
         stdio: ["ignore", log, log, "ipc"],
         detached: true,
-        env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(options.stateDir) },
+        env: {
+          ...process.env,
+          NODE_COMPILE_CACHE: compileCacheDir(options.stateDir),
+          WATERSHED_OVERRIDES: overrides,
+        },
       },
     );
   } finally {

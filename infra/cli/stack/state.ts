@@ -31,6 +31,10 @@ export const compileCacheDir = (dir: string): string => path.join(dir, "compile-
 export const logFile = (dir: string, node: string): string =>
   path.join(dir, "logs", `${node.replaceAll("/", "-")}.log`);
 
+/** Where a name server keeps what operators have set, until the stack ends. */
+export const overridesFile = (dir: string, node: string): string =>
+  path.join(dir, `overrides-${node.replaceAll("/", "-")}.yaml`);
+
 /** @returns undefined if nothing runs; a file that cannot be read as one counts as nothing */
 export function readRun(dir: string): Run | undefined {
   let text: string;

@@ -33,7 +33,7 @@ export function compileSteered(
     if (before?.answers === answers) return before;
     const key = keyOfShared(name);
     const known = key === undefined ? undefined : shared.get(key);
-    const byChoice = known ?? answers.choices.map((choice) => compileChoice(name, answers, choice));
+    const byChoice = known ?? answers.choices.map((choice) => compileChoice(name, choice));
     if (key !== undefined) shared.set(key, byChoice);
     return { answers, byChoice };
   });
@@ -48,13 +48,13 @@ function keyOfShared({ type, service, resolution }: SteeredName): string | undef
   return [service, type, record, resolution.steered?.ttl ?? "", resolution.zone?.apex ?? ""].join("\n");
 }
 
-function compileChoice(name: SteeredName, answers: ServiceAnswers, choice: Choice): ChoiceBodies {
+function compileChoice(name: SteeredName, choice: Choice): ChoiceBodies {
   const { question, type, resolution, nodata } = name;
   const turns = choice.turnsOf(type);
   const bodies = turns.orders.map((addresses) => {
     // Its pointers fit every name of the dnsZone, also where the answer is shared.
     if (addresses.length === 0 && resolution.answers.length === 0) return nodata;
-    return compileBody(question, steeredAnswer(type, resolution, answers.view, addresses));
+    return compileBody(question, steeredAnswer(type, resolution, choice.ttl(resolution.steered?.ttl), addresses));
   });
   return { choice, turns, bodies };
 }

@@ -1,7 +1,10 @@
-import type { AddressBytes } from "#shared/core/cidr.ts";
+import type { Cidr } from "#shared/core/cidr.ts";
 import { assert } from "#shared/core/error.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { Place } from "#shared/geo/place.ts";
+import { networkRulesOf, steer } from "../steer/regions.ts";
+import type { SteeringRules } from "../steer/regions.ts";
+import type { NetworkRule } from "../steer/rules.ts";
 import { TreeBuilder } from "./build.ts";
 import { embeddings, valuesMax } from "./tree.ts";
 import type { TreeParts } from "./tree.ts";
@@ -14,14 +17,21 @@ export interface CompiledGeo extends TreeParts {
   readonly networks: number;
 }
 
-/** Regions of a client of this place, the best first. Called once for each network. */
-export type SteerPlace = (
-  place: Place,
-  network: { readonly bytes: AddressBytes; readonly prefix: number },
-) => readonly string[];
+/** What the tree has to know of steering. */
+export interface TreeRules {
+  /** Regions of a client of this place, the best first. Called once for each network of the geo database. */
+  readonly steer: (place: Place, network: Cidr) => readonly string[];
+  /** Networks that have regions of their own, the wider ones first. */
+  readonly networks: readonly NetworkRule[];
+}
+
+/** The steering rules of a config, for the tree. */
+export function steerRules(rules: SteeringRules): TreeRules {
+  return { steer: (place, network) => steer(place, network, rules).regions, networks: networkRulesOf(rules) };
+}
 
 /** Walks the networks of both families, some hundred thousand a second. */
-export function compileGeo(geo: Pick<Geo, "walk">, steerPlace: SteerPlace): CompiledGeo {
+export function compileGeo(geo: Pick<Geo, "walk">, rules: TreeRules): CompiledGeo {
   const builder = new TreeBuilder();
   const lists = new ListNumbers();
   let networks = 0;
@@ -30,8 +40,11 @@ export function compileGeo(geo: Pick<Geo, "walk">, steerPlace: SteerPlace): Comp
     const skip = addressBytes === 16 ? isEmbedding : () => false;
     geo.walk({ addressBytes, skip }, (bytes, prefix, place) => {
       networks++;
-      tree = builder.set(tree, bytes, prefix, lists.numberOf(steerPlace(place, { bytes, prefix })));
+      tree = builder.set(tree, bytes, prefix, lists.numberOf(rules.steer(place, { bytes, prefix })));
     });
+    for (const { cidr, regions } of rules.networks)
+      if (cidr.bytes.length === addressBytes)
+        tree = builder.set(tree, cidr.bytes, cidr.prefix, lists.numberOf(regions));
     return tree;
   };
   const ipv4Tree = build(4);

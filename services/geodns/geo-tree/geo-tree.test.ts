@@ -14,7 +14,7 @@ function treeOf(networks: readonly (readonly [cidr: string, asn: number])[]) {
   return compile(places);
 }
 
-function compile(places: readonly (Cidr & { readonly place: Place })[]) {
+function compile(places: readonly (Cidr & { readonly place: Place })[], rules: readonly string[] = []) {
   const compiled = compileGeo(
     {
       walk: ({ addressBytes }, visit) => {
@@ -22,7 +22,10 @@ function compile(places: readonly (Cidr & { readonly place: Place })[]) {
         for (const { bytes, prefix, place } of places) if (bytes.length === addressBytes) visit(bytes, prefix, place);
       },
     },
-    ({ asn }) => [`r${asn ?? 0}`],
+    {
+      steer: ({ asn }) => [`r${asn ?? 0}`],
+      networks: rules.map((text) => ({ cidr: parseCidr(text)!, regions: ["ruled"], rule: text })),
+    },
   );
   const tree = new PrefixTree(compiled);
   const find = (bytes: Uint8Array) => {
@@ -62,6 +65,25 @@ describe("the prefix tree", () => {
     expect(plain.at("10.1.2.3").scope).toBe(0);
     const nodes = new TreeBuilder().compact([new TreeBuilder().leaf(7)]).slots.length;
     expect(nodes).toBe(0);
+  });
+});
+
+describe("networks that a rule names", () => {
+  const place = { ...nowhere, asn: 1 };
+  const tree = compile(
+    [
+      { ...parseCidr("10.0.0.0/8")!, place },
+      { ...parseCidr("10.1.2.0/24")!, place: { ...nowhere, asn: 2 } },
+    ],
+    ["10.1.0.0/16", "2000::/8"],
+  );
+  it.each([
+    { address: "10.1.2.3", region: "ruled", scope: 16 }, // whatever the database has in it
+    { address: "10.2.0.1", region: "r1", scope: 15 },
+    { address: "2001:db8::1", region: "ruled", scope: 21 }, // beside Teredo
+    { address: "2002:0a02::1", region: "r1", scope: 31 }, // by the address in it
+  ])("$address: $region in its /$scope", ({ address, region, scope }) => {
+    expect(tree.at(address)).toEqual({ region, scope });
   });
 });
 

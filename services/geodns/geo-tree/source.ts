@@ -30,7 +30,9 @@ let last: { readonly key: string; readonly parts: GeoParts } | undefined;
 /** Opens the database and compiles it. What was made last is used again: most reloads change nothing that it depends on.
  * @throws {UsageError} if the database cannot be used */
 export async function geoPartsOf({ geo: config, rules: { regions, steering } }: TreeSource): Promise<GeoParts> {
-  const key = JSON.stringify([config, regions, steering, await databaseVersion(config.database)]);
+  const files = [config.database, ...(config.asnDatabase === undefined ? [] : [config.asnDatabase])];
+  const versions = await Promise.all(files.map((file) => databaseVersion(file)));
+  const key = JSON.stringify([config, regions, steering, versions]);
   if (last?.key === key) return last.parts;
   const geo = await createGeo(config); // first: its errors name the file
   const compiled = await compileInThread({ geo: config, rules: { regions, steering } });

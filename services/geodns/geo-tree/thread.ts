@@ -1,8 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "#shared/core/error.ts";
 import { createGeo } from "#shared/geo/geo.ts";
-import { steer } from "../steer/regions.ts";
-import { compileGeo } from "./compile.ts";
+import { compileGeo, steerRules } from "./compile.ts";
 import type { CompiledGeo } from "./compile.ts";
 import type { TreeSource } from "./source.ts";
 
@@ -12,7 +11,7 @@ export type ThreadAnswer = { readonly compiled: CompiledGeo } | { readonly error
 /** The thread that compiles a tree: it takes a second of work, in which the main thread goes on answering. */
 async function compile({ geo, rules }: TreeSource): Promise<ThreadAnswer> {
   try {
-    return { compiled: compileGeo(await createGeo(geo), (place) => steer(place, rules).regions) };
+    return { compiled: compileGeo(await createGeo(geo), steerRules(rules)) };
   } catch (error) {
     return { error: messageOf(error) };
   }

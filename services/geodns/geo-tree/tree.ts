@@ -1,3 +1,4 @@
+import { embeddingForms } from "#shared/core/embedded-ipv4.ts";
 import { leafBit } from "./build.ts";
 
 /** What a lookup finds, in one integer, so that nothing is allocated. */
@@ -15,13 +16,11 @@ export interface Embedding {
   /** Its bits are turned over (Teredo). */
   readonly mask: number;
 }
-export const embeddings: readonly Embedding[] = [
-  { prefix: [0x20, 0x02], offset: 2, mask: 0 }, // 6to4: 2002::/16, RFC 3056 §2
-  { prefix: [0x20, 0x01, 0, 0], offset: 12, mask: 0xff }, // Teredo: 2001::/32, RFC 4380 §4
-  { prefix: [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0], offset: 12, mask: 0 }, // NAT64: 64:ff9b::/96, RFC 6052 §2.1
-  { prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], offset: 12, mask: 0 }, // v4-compatible: ::/96, RFC 4291 §2.5.5.1
-  { prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], offset: 12, mask: 0 }, // v4-mapped: ::ffff:0:0/96, RFC 4291 §2.5.5.2
-];
+export const embeddings: readonly Embedding[] = embeddingForms.map(({ network, offset, mask }) => ({
+  prefix: [...network.bytes.subarray(0, network.prefix >> 3)],
+  offset: offset >> 3,
+  mask,
+}));
 /** Leaves of these values and above stand for an embedding. */
 export const valuesMax = 1 << 22;
 

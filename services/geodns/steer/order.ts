@@ -13,10 +13,10 @@ type Orders = <Address extends Weighted>(
   random: Random,
 ) => readonly (readonly Address[])[];
 
-type OrderName = GeoServiceConfig["balance"];
+export type OrderName = GeoServiceConfig["balance"];
 export const orderNames = ["round-robin", "weighted", "random"] as const satisfies readonly OrderName[];
 
-const ordersMax = 64; // each is an answer that is kept in memory; weights are kept to about two percent
+export const ordersMax = 64; // each is an answer that is kept in memory; weights are kept to about two percent
 
 const orders = {
   "round-robin": roundRobin,

@@ -1,8 +1,9 @@
 import type { Random } from "#shared/core/random.ts";
 import type { AddressView, RegionView, ServiceView } from "../snapshot.ts";
 import { types } from "../wire/codes.ts";
-import { chooseRegion } from "./failover.ts";
+import { chooseRegions } from "./failover.ts";
 import type { RegionChoice } from "./failover.ts";
+import { jointOrders } from "./joint-order.ts";
 import { ordersOf } from "./order.ts";
 
 /** The orders of the addresses of one type, taken in turn by whoever is answered. */
@@ -28,18 +29,28 @@ export class Choice {
   readonly index: number;
   readonly reason: RegionChoice<RegionView>["reason"];
   readonly chosen: readonly RegionView[];
+  /** Its answers are kept for less time. */
+  readonly changing: boolean;
   /** Answers given, for the metrics. */
   answered = 0;
   readonly #view: ServiceView;
   readonly #random: Random;
   readonly #turns = new Map<number, Turns>();
 
-  constructor(index: number, { reason, chosen }: RegionChoice<RegionView>, view: ServiceView, random: Random) {
+  constructor(index: number, choice: RegionChoice<RegionView>, view: ServiceView, random: Random) {
     this.index = index;
-    this.reason = reason;
-    this.chosen = chosen;
+    this.reason = choice.reason;
+    this.chosen = choice.chosen;
+    this.changing = choice.changing;
     this.#view = view;
     this.#random = random;
+  }
+
+  /** Seconds that its answers may be kept.
+   * @param own of the record, in place of the service's */
+  ttl(own: number | undefined): number {
+    const ttl = own ?? this.#view.ttl;
+    return this.changing ? Math.min(ttl, this.#view.ttlMin) : ttl;
   }
 
   /** @param type A or AAAA; for any other type the orders hold both, as hints of its records */
@@ -56,7 +67,7 @@ export class Choice {
     return Array.from({ length: count }, (_, turn) => families.flatMap((orders) => orders[turn % orders.length] ?? []));
   }
 
-  /** Those that are up in the chosen regions, `answers` of each. Failing open: every address of every candidate, but for
+  /** Those that are up in the chosen regions, `answers` in all. Failing open: every address of every candidate, but for
    * those that an operator has disabled. */
   #ordersOf(type: number): readonly (readonly AddressView[])[] {
     const { answers, balance } = this.#view;
@@ -64,10 +75,12 @@ export class Choice {
     const mayAnswer = this.chosen.some(({ addresses }) => addresses.some(({ state }) => state !== "disabled"))
       ? ({ up, state }: AddressView) => (failOpen ? state !== "disabled" : up)
       : () => true;
-    const byRegion = this.chosen.map(({ addresses }) => {
-      const fit = addresses.filter((address) => address.type === type && mayAnswer(address));
-      return ordersOf(balance, fit, failOpen ? fit.length : answers, this.#random);
-    });
+    const fit = this.chosen.map((region) => ({
+      weight: region.capacity,
+      addresses: region.addresses.filter((address) => address.type === type && mayAnswer(address)),
+    }));
+    if (!failOpen) return jointOrders(fit, answers, balance, this.#random);
+    const byRegion = fit.map(({ addresses }) => ordersOf(balance, addresses, addresses.length, this.#random));
     const count = Math.max(1, ...byRegion.map((orders) => orders.length));
     return Array.from({ length: count }, (_, turn) => byRegion.flatMap((orders) => orders[turn % orders.length] ?? []));
   }
@@ -85,7 +98,7 @@ export class ServiceAnswers {
     this.view = view;
     const byKey = new Map<string, Choice>();
     this.choiceOf = Uint16Array.from(lists, (list) => {
-      const choice = chooseRegion(list, view.regions);
+      const choice = chooseRegions(list, view.regions, view.answerRegions);
       const key = keyOf(choice);
       let known = byKey.get(key);
       if (!known) byKey.set(key, (known = new Choice(byKey.size, choice, view, random)));
@@ -96,11 +109,11 @@ export class ServiceAnswers {
 
   /** The choice for a region list by its names. */
   choose(list: readonly string[]): Choice | undefined {
-    const key = keyOf(chooseRegion(list, this.view.regions));
+    const key = keyOf(chooseRegions(list, this.view.regions, this.view.answerRegions));
     return this.choices.find((choice) => keyOf(choice) === key);
   }
 }
 
-function keyOf({ reason, chosen }: Pick<RegionChoice<RegionView>, "reason" | "chosen">): string {
-  return [reason, ...chosen.map(({ name }) => name)].join("\n");
+function keyOf({ reason, chosen, changing }: Omit<RegionChoice<RegionView>, "candidates">): string {
+  return [reason, changing, ...chosen.map(({ name }) => name)].join("\n");
 }

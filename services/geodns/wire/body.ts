@@ -213,3 +213,5 @@ function nameIn(data: Uint8Array, start: number): Name {
 }
 
 export const emptyBody = compileBody("", { answers: [], authority: [], additional: [] });
+/** Nothing but TC: ask over TCP. */
+export const cutBody: Body = { ...emptyBody, truncated: true };

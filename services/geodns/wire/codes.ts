@@ -88,6 +88,7 @@ export const rcodes = {
   REFUSED: 5,
   YXDOMAIN: 6,
   BADVERS: 16,
+  BADCOOKIE: 23, // RFC 7873 §8
 } as const;
 export type Rcode = keyof typeof rcodes;
 
@@ -101,9 +102,12 @@ export function rcodeName(rcode: number): string {
 export const optionCodes = {
   NSID: 3, // RFC 5001
   ECS: 8, // RFC 7871
+  COOKIE: 10, // RFC 7873
+  KEEPALIVE: 11, // RFC 7828
+  PADDING: 12, // RFC 7830
   EDE: 15, // RFC 8914
   TRACE: 65_001, // of the range for local use (RFC 6891 §9): asks for this query's decision to be recorded
 } as const;
 
-/** Extended DNS error: not ready (RFC 8914 §4.15). */
-export const notReadyError = 14;
+/** Extended DNS errors. @see RFC 8914 §4 */
+export const extendedErrors = { notReady: 14, prohibited: 18, notAuthoritative: 20, notSupported: 21 } as const;

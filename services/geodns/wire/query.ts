@@ -12,7 +12,12 @@ const dnssecOkFlag = 0x8000;
 const traceIdForm = /^[0-9A-Za-z-]{8,64}$/;
 
 /** What is to be done with a message. */
-export type Verdict = "silence" | "refused" | "query";
+export type Verdict =
+  | "silence"
+  | "refused"
+  | "query"
+  /** No question, but a COOKIE option: the client wants a server cookie, or to know whether its own is good (RFC 7873 §5.4). */
+  | "cookieOnly";
 
 /** One query, read in place: the message stays where it is, and this object is used again for the next one. What points
  * into the message holds until then. @see RFC 1035 §4.1, RFC 6891 §6 and §7, RFC 8906 */
@@ -53,6 +58,14 @@ export class Query {
   subnetBytes: 0 | 4 | 16 = 0;
   /** The subnet's address, filled up with zeros. */
   readonly subnetAddress = new Uint8Array(16);
+  /** Where the value of the first COOKIE option begins; 0: there is none. Those behind it mean nothing (RFC 7873 §4). */
+  cookieAt = 0;
+  cookieLength = 0;
+  /** The same of edns-tcp-keepalive. */
+  keepaliveAt = 0;
+  keepaliveLength = 0;
+  /** The client has padded the query, and wants the reply padded (RFC 7830). */
+  isPadded = false;
   #traceAt = 0;
   #traceLength = 0;
 
@@ -75,7 +88,8 @@ export class Query {
     if (end < 0) return this.#refuse(rcodes.FORMERR);
     if (!this.#readRecords(message, end)) return this.#refuse(rcodes.FORMERR);
     if (this.version !== 0) return this.#refuse(rcodes.BADVERS);
-    return count === 1 ? "query" : this.#refuse(rcodes.FORMERR);
+    if (count === 1) return "query";
+    return count === 0 && this.cookieAt > 0 ? "cookieOnly" : this.#refuse(rcodes.FORMERR);
   }
 
   /** The name as a key. */
@@ -104,6 +118,11 @@ export class Query {
     return traceIdForm.test(text) ? text : undefined;
   }
 
+  /** Refuses a query whose options are well formed, but for the transport it came by or the server it came to. */
+  refuseAsMalformed(): void {
+    this.#refuse(rcodes.FORMERR);
+  }
+
   #refuse(rcode: number): Verdict {
     this.rcode = rcode;
     // A malformed query says nothing about a subnet that could be echoed.
@@ -120,6 +139,9 @@ export class Query {
     this.wantsNsid = false;
     this.subnetAt = 0;
     this.subnetBytes = 0;
+    this.cookieAt = 0;
+    this.keepaliveAt = 0;
+    this.isPadded = false;
     this.#traceLength = 0;
   }
 
@@ -211,7 +233,14 @@ export class Query {
       if (code === optionCodes.NSID) this.wantsNsid = true;
       else if (code === optionCodes.ECS) {
         if (this.subnetAt > 0 || !this.#readSubnet(message, at, length)) return false;
-      } else if (code === optionCodes.TRACE) {
+      } else if (code === optionCodes.COOKIE && this.cookieAt === 0) {
+        this.cookieAt = at;
+        this.cookieLength = length;
+      } else if (code === optionCodes.KEEPALIVE && this.keepaliveAt === 0) {
+        this.keepaliveAt = at;
+        this.keepaliveLength = length;
+      } else if (code === optionCodes.PADDING) this.isPadded = true;
+      else if (code === optionCodes.TRACE) {
         this.#traceAt = at;
         this.#traceLength = length;
       }

@@ -1,15 +1,18 @@
 import { Packet } from "dns2";
 import { describe, expect, it } from "vitest";
 import { ecs, queryBytes, readReply } from "#test/support/dns.ts";
+import { termsOf } from "#test/support/geodns-answers.ts";
 import { encodeAddress, encodeCname, encodeHinfo, encodeNs, encodeSoa, encodeTxt } from "./encode.ts";
 import { compileBody, tcpBytesMax } from "./body.ts";
 import type { OwnedSet, Sections } from "./body.ts";
 import { rcodes } from "./codes.ts";
 import { parseName } from "./name.ts";
 import { Query } from "./query.ts";
+import { Reception } from "./reception.ts";
 import { optBytes, writeReply } from "./reply.ts";
 
 const name = (text: string) => parseName(text, "")!;
+const reception = new Reception(termsOf()); // as it receives a client without such options
 
 interface Parts extends Partial<Sections> {
   readonly rcode?: number;
@@ -22,11 +25,11 @@ function encode(message: Buffer, parts: Parts, bytesMax: number): Buffer {
   const query = new Query();
   query.read(message);
   const head = { rcode, authoritative: true };
-  const room = bytesMax - query.questionEnd - optBytes(query, head, { nsid });
+  const room = bytesMax - query.questionEnd - optBytes(query, head, { nsid }, reception);
   let body = compileBody(query.name, { answers, authority, additional });
   while (body.requiredBytes > room && body.shorter) body = body.shorter;
   const out = Buffer.alloc(tcpBytesMax);
-  const length = writeReply(out, query, head, body, scopePrefix, { nsid }, body.bytes.length <= room);
+  const length = writeReply(out, query, head, body, scopePrefix, { nsid }, body.bytes.length <= room, reception);
   return out.subarray(0, length);
 }
 

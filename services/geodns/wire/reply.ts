@@ -1,7 +1,10 @@
+import { tcpBytesMax } from "./body.ts";
 import type { Body } from "./body.ts";
 import { optionCodes, types } from "./codes.ts";
 import { headerBytes } from "./query.ts";
 import type { Query } from "./query.ts";
+import { paddingBlockBytes, paddingBytes } from "./options.ts";
+import type { Reception } from "./reception.ts";
 
 /** What we say we take over UDP, and the most we send: fits an IPv6 path without fragments (DNS flag day 2020). */
 export const udpBytesMax = 1_232;
@@ -27,13 +30,18 @@ export interface ReplyExtras {
 }
 
 /** Bytes of the OPT that this query gets; 0 without EDNS. */
-export function optBytes(query: Query, { extendedError }: ReplyHead, { nsid }: ReplyExtras): number {
+export function optBytes(
+  query: Query,
+  { extendedError }: ReplyHead,
+  { nsid }: ReplyExtras,
+  reception: Reception,
+): number {
   if (!query.hasEdns) return 0;
   let bytes = optFixedBytes;
   if (query.wantsNsid && nsid) bytes += 4 + nsid.length;
   if (query.subnetAt > 0) bytes += 4 + query.subnetLength;
   if (extendedError) bytes += 4 + extendedError.length;
-  return bytes;
+  return bytes + reception.optionBytes;
 }
 
 /** Writes a reply: header, the question as it came, the body, and an OPT where the query had one.
@@ -49,6 +57,7 @@ export function writeReply(
   scopePrefix: number,
   extras: ReplyExtras,
   withAdditional: boolean,
+  reception: Reception,
 ): number {
   const { message, questionEnd } = query;
   out[0] = query.id >> 8;
@@ -67,7 +76,7 @@ export function writeReply(
   write16(out, 10, (withAdditional ? body.additional : body.glue) + (query.hasEdns ? 1 : 0));
   for (let i = headerBytes; i < questionEnd; i++) out[i] = message[i] ?? 0;
   const end = copyBody(out, questionEnd, body, withAdditional, query.nameBytes - body.nameBytes);
-  return query.hasEdns ? writeOpt(out, end, query, head, scopePrefix, extras) : end;
+  return query.hasEdns ? writeOpt(out, end, query, head, scopePrefix, extras, reception) : end;
 }
 
 function copyBody(out: Uint8Array, start: number, body: Body, withAdditional: boolean, moved: number): number {
@@ -93,6 +102,7 @@ function writeOpt(
   head: ReplyHead,
   scopePrefix: number,
   { nsid }: ReplyExtras,
+  reception: Reception,
 ): number {
   const { message } = query;
   out[start] = 0;
@@ -108,10 +118,21 @@ function writeOpt(
     at = writeOption(out, at, optionCodes.ECS, message, query.subnetAt, query.subnetLength);
     out[valueAt + 3] = scopePrefix; // family, source prefix and address go back as they came (RFC 7871 §7.2.1)
   }
+  at = reception.writeOptions(out, at, query);
   const { extendedError } = head;
   if (extendedError) at = writeOption(out, at, optionCodes.EDE, extendedError, 0, extendedError.length);
+  if (reception.pads) at = writePadding(out, at);
   write16(out, start + 9, at - start - optFixedBytes);
   return at;
+}
+
+/** The last option: fills the message up to whole blocks. */
+function writePadding(out: Uint8Array, at: number): number {
+  const length = paddingBytes(at + 4, paddingBlockBytes, tcpBytesMax);
+  write16(out, at, optionCodes.PADDING);
+  write16(out, at + 2, length);
+  out.fill(0, at + 4, at + 4 + length);
+  return at + 4 + length;
 }
 
 /** @returns the offset behind the option */

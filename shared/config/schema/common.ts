@@ -2,6 +2,7 @@ import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
 import { parseBytes } from "#shared/core/bytes.ts";
+import { embeddingFormOf } from "#shared/core/embedded-ipv4.ts";
 import { parseDurationMs } from "#shared/core/duration.ts";
 
 /** "10s", "500ms" → milliseconds. */
@@ -33,6 +34,12 @@ export const cidrSchema = z
   .refine((text) => parseCidr(text) !== undefined, "a network such as 10.0.0.0/8 with no bits set behind the prefix")
   .meta({ title: "CIDR" });
 
+/** A network whose addresses are looked up as they are. */
+export const plainNetworkSchema = cidrSchema.refine((text) => {
+  const cidr = parseCidr(text);
+  return !cidr || !embeddingFormOf(cidr);
+}, "a network outside 2002::/16, 2001::/32, 64:ff9b::/96 and ::/96, whose addresses are known by the IPv4 address in them");
+
 export const socketAddressSchema = z
   .string()
   .refine((text) => parseSocketAddress(text) !== undefined, 'an "address:port" such as "127.0.0.1:8080"')
@@ -60,14 +67,37 @@ export type BalanceName = z.output<typeof balanceSchema>;
 
 const count = (max: number) => z.int().min(1).max(max);
 
+const commandWordsMax = 64; // a check is a program and a few options, no script
+
 /** An active check. Times in milliseconds once parsed. */
-export const healthSchema = z
-  .strictObject({
-    type: z.enum(["http", "tcp"]).describe("http passes on an expected status, tcp on a connect"),
+export const healthSchema = crossCheck(
+  z.strictObject({
+    type: z
+      .enum(["http", "tcp", "exec"])
+      .describe("http passes on an expected status, tcp on a connect, exec on a program that ends with 0"),
     port: z.int().min(1).max(65_535).optional().describe("where to check; default: the endpoint's own port"),
     path: z.string().startsWith("/").default("/health").describe("target of the GET of an http check"),
     host: z.string().optional().describe("Host header of an http check; default: the address"),
     expectStatus: z.array(z.int().min(100).max(599)).min(1).default([200]).describe("statuses that pass"),
+    expectBody: z
+      .string()
+      .min(1)
+      .max(1_024)
+      .optional()
+      .describe("text that must stand in the first 64 KiB of the body of an http check"),
+    command: z
+      .array(
+        z
+          .string()
+          .max(4_096)
+          .regex(/^[^\0]*$/, "text without NUL"),
+      )
+      .min(1)
+      .max(commandWordsMax)
+      .optional()
+      .describe(
+        "of an exec check: the path of a program and its arguments, in which {address} and {port} are replaced",
+      ),
     drainingCounts: z
       .boolean()
       .default(true)
@@ -76,8 +106,16 @@ export const healthSchema = z
     timeout: durationSchema.prefault("2s").describe("of one whole check"),
     fall: count(100).default(3).describe("failures in a row that take an endpoint out"),
     rise: count(100).default(3).describe("passes in a row that bring it back"),
-  })
-  .transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }));
+  }),
+  ({ type, command, expectBody }, context) => {
+    const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+    if (type === "exec" && !command) issue("command", "an exec check needs the program that it runs");
+    if (type !== "exec" && command) issue("command", "only an exec check runs a program");
+    if (command && !command[0]?.startsWith("/"))
+      issue("command", "must begin with the whole path of a program (no shell looks for it)");
+    if (type !== "http" && expectBody !== undefined) issue("expectBody", "only an http check reads a body");
+  },
+).transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }));
 export type HealthConfig = z.output<typeof healthSchema>;
 
 export const proxyVersionSchema = z.enum(["v1", "v2"]);
@@ -171,6 +209,16 @@ export const nodeKeys = {
     .describe("after SIGTERM: take no new work, finish the old"),
 } as const;
 
+const workersMax = 256; // more than any machine of today has cores
+
+/** The key `workers` of a service that can share its sockets. */
+export const workersSchema = z
+  .int()
+  .min(0)
+  .max(workersMax)
+  .default(1)
+  .describe("processes that share the sockets by SO_REUSEPORT; 0: one a core");
+
 /** Latitude and longitude in degrees. */
 export const locationSchema = z
   .tuple([z.number().min(-90).max(90), z.number().min(-180).max(180)])
@@ -179,9 +227,13 @@ export const locationSchema = z
 /** Where the place of a client comes from. */
 export const geoSchema = z.strictObject({
   database: z.string().default("builtin").describe("builtin, or the path of a country or city MMDB"),
+  asnDatabase: z
+    .string()
+    .optional()
+    .describe("path of an MMDB that tells the autonomous system, if `database` does not"),
   networks: z
     .record(
-      cidrSchema,
+      plainNetworkSchema,
       z.strictObject({
         country: countrySchema.optional().describe("of its clients"),
         continent: continentSchema.optional().describe("default: that of the country"),

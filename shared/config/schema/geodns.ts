@@ -1,69 +1,36 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
+import { cookiesSchema, dnsOverHttpsSchema, dnsOverTlsSchema, rateLimitSchema, tcpSchema } from "./dns-listeners.ts";
 import { checkDnsZones, dnsZoneSchema, nameSchema } from "./dns-zone.ts";
-import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
+import { formatAddress, parseAddress, parseSocketAddress } from "#shared/core/cidr.ts";
 import {
   addressSchema,
   balanceSchema,
-  continents,
-  countrySchema,
-  durationSchema,
   geoSchema,
   healthSchema,
-  locationSchema,
   nodeKeys,
   socketAddressSchema,
   ttlSecondsSchema,
+  workersSchema,
 } from "./common.ts";
+import { regionKeys, regionMustExist, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 
 const one = <T extends z.ZodType>(schema: T) => z.array(schema).min(1);
 
-const regionListSchema = z.array(z.string()).min(1);
-
-/** Which regions serve a client, in order. */
-export const steeringSchema = z
-  .strictObject({
-    countries: z.record(countrySchema, regionListSchema).default({}).describe("country → regions in order"),
-    continents: z
-      .partialRecord(z.enum(continents), regionListSchema)
-      .default({})
-      .describe("continent → regions in order"),
-    default: z
-      .union([z.literal("nearest"), regionListSchema])
-      .default("nearest")
-      .describe("for every other client: nearest by coordinates, or regions in order"),
-  })
-  .prefault({})
-  .describe("the first that matches the client: country, continent, default");
-
-/** Every region that steering names must exist. */
-export function steeringMustNameRegions(
-  context: z.core.$RefinementCtx,
-  regions: Readonly<Record<string, unknown>>,
-  steering: z.output<typeof steeringSchema>,
-): void {
-  for (const key of ["countries", "continents"] as const)
-    for (const [place, list] of Object.entries(steering[key]))
-      for (const [i, region] of list.entries()) regionMustExist(context, regions, region, ["steering", key, place, i]);
-  if (steering.default === "nearest") return;
-  for (const [i, region] of steering.default.entries())
-    regionMustExist(context, regions, region, ["steering", "default", i]);
-}
-
-function regionMustExist(
-  context: z.core.$RefinementCtx,
-  regions: Readonly<Record<string, unknown>>,
-  name: string,
-  path: PropertyKey[],
-): void {
-  if (Object.hasOwn(regions, name)) return;
-  const known = Object.keys(regions).join(", ") || "none";
-  context.addIssue({ code: "custom", path, message: `there is no region "${name}" (known: ${known})` });
-}
-
 const serviceSchema = z.strictObject({
   ttl: ttlSecondsSchema.prefault("10s").describe("of the steered addresses: how long clients stay with a failed one"),
+  ttlMin: ttlSecondsSchema
+    .optional()
+    .describe(
+      "while the state of an address is changing; default: half of `ttl`, but 5s at least, and never over `ttl`",
+    ),
   answers: z.int().min(1).max(32).default(2).describe("addresses in one answer, rotated"),
+  answerRegions: z
+    .int()
+    .min(1)
+    .max(8)
+    .default(1)
+    .describe("an answer holds addresses of so many regions, the first healthy ones of the client's list"),
   balance: balanceSchema
     .extract(["round-robin", "weighted", "random"])
     .default("round-robin")
@@ -85,22 +52,38 @@ export type GeoServiceConfig = z.output<typeof serviceSchema>;
 export const geodnsSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
+    workers: workersSchema,
     listen: z.array(socketAddressSchema).min(1).describe("UDP and TCP each"),
     geo: geoSchema.prefault({}).describe("where clients are"),
     regions: z
-      .record(z.string(), z.strictObject({ location: locationSchema.describe("which region is nearest") }))
+      .record(z.string(), z.strictObject(regionKeys))
       .describe("every region that steering may name; the first serves clients without a place"),
     steering: steeringSchema,
+    overrides: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "file that keeps what operators force up, down or drain; default: that of WATERSHED_OVERRIDES, and without both a restart forgets it",
+      ),
     services: z.record(z.string(), serviceSchema).default({}).describe("what `geo` records name"),
     dnsZones: z.record(nameSchema, dnsZoneSchema).describe("every dnsZone that this server answers for"),
-    tcp: z
+    tcp: tcpSchema,
+    tls: dnsOverTlsSchema.optional(),
+    https: dnsOverHttpsSchema.optional(),
+    cookies: cookiesSchema,
+    rateLimit: rateLimitSchema.optional(),
+    queryLog: z
       .strictObject({
-        connections: z.int().min(1).max(100_000).default(1_000).describe("over it the longest idle is closed"),
-        idle: durationSchema.prefault("10s").describe("of a connection between queries"),
+        sample: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0)
+          .describe("share of the queries, by chance; at most 100 lines a second"),
       })
-      .transform(({ connections, idle }) => ({ connectionsMax: connections, idleMs: idle }))
       .prefault({})
-      .describe("connections of DNS over TCP"),
+      .describe("one log line for a sampled query, with its place, region and reason"),
     identity: z
       .strictObject({
         id: z
@@ -114,6 +97,19 @@ export const geodnsSchema = crossCheck(
       .describe("CH TXT id.server and version.bind; REFUSED without; id is the NSID too"),
   }),
   (config, context) => {
+    if (config.workers !== 1)
+      for (const [path, addresses] of [
+        [["listen"], config.listen],
+        [["tls", "listen"], config.tls?.listen ?? []],
+        [["https", "listen"], config.https?.listen ?? []],
+      ] as const)
+        for (const [i, address] of addresses.entries())
+          if (parseSocketAddress(address)?.port === 0)
+            context.addIssue({
+              code: "custom",
+              path: [...path, i],
+              message: "port 0 cannot be shared by several workers",
+            });
     steeringMustNameRegions(context, config.regions, config.steering);
     for (const [name, service] of Object.entries(config.services)) {
       for (const region of Object.keys(service.regions))
@@ -128,7 +124,11 @@ export type GeodnsConfig = z.output<typeof geodnsSchema>;
 function checkService(context: z.core.$RefinementCtx, service: GeoServiceConfig, path: PropertyKey[]): void {
   const issue = (at: PropertyKey[], message: string) =>
     context.addIssue({ code: "custom", path: [...path, ...at], message });
-  if (service.health && service.health.port === undefined) issue(["health"], "needs the port that is checked");
+  if (service.health && service.health.type !== "exec" && service.health.port === undefined)
+    issue(["health"], "needs the port that is checked");
+  if (service.ttlMin !== undefined && service.ttlMin > service.ttl) issue(["ttlMin"], "is longer than ttl");
+  if (service.answerRegions > service.answers)
+    issue(["answerRegions"], `is more than the ${service.answers} addresses of an answer`);
   const seen = new Set<string>();
   for (const [region, { addresses, weights }] of Object.entries(service.regions)) {
     if (weights && weights.length !== addresses.length)

@@ -4,11 +4,11 @@ import {
   balanceSchema,
   countrySchema,
   durationSchema,
-  locationSchema,
+  geoSchema,
   proxyVersionSchema,
   retriesSchema,
 } from "./common.ts";
-import { steeringMustNameRegions, steeringSchema } from "./geodns.ts";
+import { regionKeys, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 import { matchSchema } from "./l7-router.ts";
 import { originServices } from "./origin.ts";
 
@@ -39,7 +39,7 @@ const serverCount = z
 
 const regionSchema = z.strictObject({
   number: z.int().min(2).max(254).describe("second octet of its addresses, 127.NUMBER.0.0/16; unique"),
-  location: locationSchema.describe("which region is nearest to a client"),
+  ...regionKeys,
   routers: z.int().min(1).max(32).default(2).describe("L7 routers, 127.NUMBER.0.1 up; router i stands in zone i"),
   zones: z
     .union([z.int().min(1).max(26), z.array(letterSchema).min(1).max(26)])
@@ -142,6 +142,9 @@ export const topologySchema = crossCheck(
       .transform(({ hold, timeout }) => ({ holdMs: hold, timeoutMs: timeout }))
       .prefault({})
       .describe("after SIGTERM: take no new work, finish the old"),
+    geo: geoSchema
+      .prefault({})
+      .describe("where clients are; a path counts from the top folder, networks come beside those of the test clients"),
     testClients: z
       .record(countrySchema, z.int().min(1).max(99))
       .default({})

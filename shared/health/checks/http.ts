@@ -3,18 +3,20 @@ import { formatSocketAddress } from "#shared/core/cidr.ts";
 import type { HealthConfig } from "#shared/config/schema/common.ts";
 import type { CheckResult, CheckTarget } from "../check.ts";
 import { connect, failure } from "./connect.ts";
+import { findInBody } from "./http-body.ts";
 
 const headBytesMax = 16_384; // what the router allows a head; a longer one is no health answer
 const blankLine = /\r?\n\r?\n/;
 
-/** Passes on an answer with one of the expected statuses. Its body is not read. */
+/** Passes on an answer with one of the expected statuses, and with the expected text in its body if there is one. Without
+ * it the body is not read. */
 export async function checkHttp(target: CheckTarget, config: HealthConfig, signal: AbortSignal): Promise<CheckResult> {
   const socket = await connect(target, config, signal);
   if ("passed" in socket) return socket;
   socket.write(requestOf(target, config));
-  const head = await readHead(socket, config.timeoutMs, signal);
+  const result = await readAnswer(socket, config, signal);
   socket.destroy();
-  return typeof head === "string" ? judge(head, config) : head;
+  return result;
 }
 
 function requestOf(target: CheckTarget, config: HealthConfig): string {
@@ -22,22 +24,42 @@ function requestOf(target: CheckTarget, config: HealthConfig): string {
   return `GET ${config.path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: watershed-health\r\nAccept: */*\r\nConnection: close\r\n\r\n`;
 }
 
-/** The status line and headers of the final answer, or why there are none. */
-function readHead(socket: Socket, timeoutMs: number, signal: AbortSignal): Promise<string | CheckResult> {
+/** Reads the final answer as far as it is needed, and judges it. */
+function readAnswer(socket: Socket, config: HealthConfig, signal: AbortSignal): Promise<CheckResult> {
   return new Promise((resolve) => {
     let received = "";
-    const late = () => resolve(failure("CHECK_TIMEOUT", `no whole answer in ${timeoutMs} ms`));
+    let isEnded = false;
+    const late = () => resolve(failure("CHECK_TIMEOUT", `no whole answer in ${config.timeoutMs} ms`));
     if (signal.aborted) late();
     signal.addEventListener("abort", late, { once: true });
+    const look = () => {
+      const result = judgeSoFar(received, isEnded, config);
+      if (result) resolve(result);
+    };
     socket.on("data", (chunk: Buffer) => {
       received = withoutInterim(received + chunk.toString("latin1"));
-      const end = received.search(blankLine);
-      if (end >= 0) resolve(received.slice(0, end));
-      else if (received.length > headBytesMax) resolve(failure("CHECK_FAILED", `head over ${headBytesMax} bytes`));
+      look();
+    });
+    socket.on("end", () => {
+      isEnded = true;
+      look();
     });
     socket.on("error", (error) => resolve(failure("CHECK_FAILED", error.message)));
     socket.on("close", () => resolve(failure("CHECK_FAILED", "closed before a whole answer")));
   });
+}
+
+/** The result, or undefined while more of the answer is needed. */
+function judgeSoFar(received: string, isEnded: boolean, config: HealthConfig): CheckResult | undefined {
+  const end = blankLine.exec(received);
+  if (!end)
+    return received.length > headBytesMax ? failure("CHECK_FAILED", `head over ${headBytesMax} bytes`) : undefined;
+  const head = received.slice(0, end.index);
+  const byHead = judge(head, config);
+  if (!byHead.passed || config.expectBody === undefined) return byHead;
+  const found = findInBody({ head, received: received.slice(end.index + end[0].length), isEnded }, config.expectBody);
+  if (found === undefined) return undefined;
+  return found ? byHead : failure("CHECK_FAILED", `${byHead.detail}, but the expected text is not in the body`);
 }
 
 /** Drops answers that only announce the final one (RFC 9110 §15.2). */

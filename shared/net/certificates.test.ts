@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import tls from "node:tls";
+import { describe, expect, it } from "vitest";
+import { UsageError } from "#shared/core/error.ts";
+import { certificateFiles, makeCertificate } from "#test/support/certificate.ts";
+import { Certificates, readCertificates } from "./certificates.ts";
+
+const filesOf = (...names: readonly string[]) => certificateFiles(makeCertificate(...names));
+const one = filesOf("one.test", "*.one.test");
+const two = filesOf("two.test");
+
+describe("a certificate for a name", () => {
+  const certificates = new Certificates(readCertificates([one, two], "TLSv1.2"));
+  it.each([
+    { name: "two.test", file: two },
+    { name: "TWO.test", file: two },
+    { name: "one.test", file: one },
+    { name: "www.one.test", file: one },
+    { name: "a.www.one.test", file: one, why: "the first, as for any name" },
+    { name: "three.test", file: one },
+    { name: "", file: one },
+  ])("$name", ({ name, file }) => {
+    expect(certificates.find(name).file).toBe(file.cert);
+  });
+
+  it("is told in the status", () => {
+    expect(certificates.status()).toEqual([
+      { file: one.cert, names: ["one.test", "*.one.test"], validTo: "2049-01-01T00:00:00.000Z" },
+      { file: two.cert, names: ["two.test"], validTo: "2049-01-01T00:00:00.000Z" },
+    ]);
+  });
+});
+
+describe("what cannot be used is told, all at once", () => {
+  const noise = filesOf("noise.test");
+  writeFileSync(noise.cert, "noise");
+  const missing = "/nowhere/site.crt";
+  it.each([
+    { name: "a missing file", pair: { cert: missing, key: one.key }, says: `${missing}: there is no such file` },
+    { name: "a directory", pair: { cert: "/", key: one.key }, says: "/: it is a directory" },
+    { name: "noise", pair: noise, says: `${noise.cert} holds no certificate in PEM` },
+    { name: "no key", pair: { cert: one.cert, key: one.cert }, says: `${one.cert} holds no private key in PEM` },
+    {
+      name: "another key",
+      pair: { cert: one.cert, key: two.key },
+      says: `${two.key} is not the key of the certificate in ${one.cert}`,
+    },
+  ])("$name", ({ pair, says }) => {
+    const read = () => readCertificates([pair, { cert: missing, key: missing }], "TLSv1.2");
+    expect(read).toThrow(UsageError);
+    expect(read).toThrow(says);
+    expect(read).toThrow(`${missing}: there is no such file`);
+  });
+});
+
+describe("a server", () => {
+  it("serves by name, and takes new certificates in while it runs", async () => {
+    const certificates = new Certificates(readCertificates([one, two], "TLSv1.3"));
+    const server = tls.createServer(certificates.serverOptions, (socket) => socket.on("error", () => {}).end());
+    certificates.attach(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const namesFor = async (servername?: string) => {
+      const socket = tls.connect({
+        host: "127.0.0.1",
+        port,
+        rejectUnauthorized: false,
+        ...(servername && { servername }),
+      });
+      await once(socket, "secureConnect");
+      const { subjectaltname } = socket.getPeerCertificate();
+      socket.destroy();
+      return subjectaltname;
+    };
+    expect(await namesFor("two.test")).toBe("DNS:two.test");
+    expect(await namesFor()).toBe("DNS:one.test, DNS:*.one.test");
+    certificates.replace(readCertificates([filesOf("new.test")], "TLSv1.3"));
+    expect(await namesFor("two.test")).toBe("DNS:new.test");
+    expect(await namesFor()).toBe("DNS:new.test");
+    server.close();
+  });
+});
