@@ -291,8 +291,9 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#site.wheel.disarm(this);
     const endpoint = this.#tries?.endpoint;
     endpoint?.end();
-    const { accessLog } = this.#site.snapshot.config;
-    this.#passage.close({ endpoint: this.#isAnswered ? endpoint?.name : undefined, accessLog });
+    const { snapshot, tallies } = this.#site;
+    const { accessLog } = snapshot.config;
+    this.#passage.close({ endpoint: this.#isAnswered ? endpoint?.name : undefined, accessLog, tallies });
     this.#site.count(-1);
   }
 

@@ -6,6 +6,7 @@ import { valueOf } from "./headers.ts";
 import type { CompiledRoute } from "./route/compile.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Tallies } from "./tallies.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 
 /** One try, as a trace tells it. */
@@ -112,12 +113,17 @@ export class Passage {
   }
 
   /** The request is over: counted, logged if asked for, recorded if it is traced. */
-  close(options: { readonly endpoint: string | undefined; readonly accessLog: boolean }): void {
+  close(options: {
+    readonly endpoint: string | undefined;
+    readonly accessLog: boolean;
+    readonly tallies: Tallies;
+  }): void {
     const { metrics, log, clock, decisions } = this.#host;
+    const { tallies } = options;
     const tookMs = clock.nowMs() - this.startedMs;
     const { status, reason, route, pool, client, requestId, path } = this;
-    metrics.count("watershed_http_requests_total", { route, pool, status });
-    metrics.observe("watershed_http_request_seconds", { pool }, tookMs / 1_000);
+    tallies.requests(route, pool, status).add();
+    tallies.seconds(pool).observe(tookMs / 1_000);
     if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
     const { method } = this.#downstream.head;
     if (options.accessLog) {

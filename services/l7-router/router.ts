@@ -13,6 +13,7 @@ import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
 import type { RoutedPool, Snapshot } from "./snapshot.ts";
+import { Tallies } from "./tallies.ts";
 import { Wheel } from "./wheel.ts";
 
 /** The HTTP router of a region: listeners, the snapshot in force, and what is under way. */
@@ -37,6 +38,7 @@ export class Router implements Service<L7RouterConfig> {
     const address = config.listeners[0]?.address ?? "";
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
     this.#wheel = new Wheel(host.clock);
+    host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
     this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine));
     this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
@@ -170,7 +172,6 @@ export class Router implements Service<L7RouterConfig> {
 
   #count(by: 1 | -1): void {
     this.#active += by;
-    this.#host.metrics.set("watershed_http_active_requests", {}, this.#active);
     if (this.#active === 0) this.#onQuiet?.();
   }
 
@@ -178,6 +179,7 @@ export class Router implements Service<L7RouterConfig> {
     return {
       host: this.#host,
       wheel: this.#wheel,
+      tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       snapshot: this.#snapshot,
       isDraining: () => this.#draining,

@@ -1,12 +1,14 @@
 import type { Host } from "#shared/server/service.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { Tallies } from "./tallies.ts";
 import type { Wheel } from "./wheel.ts";
 
 /** What every request needs of the router. */
 export interface Site {
   readonly host: Host;
   readonly wheel: Wheel;
+  readonly tallies: Tallies;
   readonly viaName: string;
   /** As it was when the request came: a reload does not change it under way. */
   readonly snapshot: Snapshot;

@@ -34,6 +34,7 @@ const atEndLf = 11;
 const versionBytesMax = 8; // HTTP/1.1
 const methodBytesMax = 32; // the longest that is known has 13
 const statusLineForm = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+const versionForm = /^HTTP\/\d\.\d$/;
 const knownMethods: ReadonlySet<string> = new Set(METHODS);
 
 const bad = (message: string): Refusal => refusal(400, "BAD_REQUEST", message);
@@ -207,6 +208,7 @@ export class HeadParser {
   statusOf(
     text: string,
   ): { readonly version: string; readonly status: number; readonly statusText: string } | undefined {
+    if (text.startsWith("HTTP/1.1 200 OK\r")) return usualStatus;
     const match = statusLineForm.exec(text.slice(0, this.#startLineEnd));
     if (!match) return undefined;
     return { version: match[1] === "1" ? "1.1" : "1.0", status: Number(match[2]), statusText: match[3] ?? "" };
@@ -231,10 +233,11 @@ export class HeadParser {
 
   #checkStartLine(bytes: Buffer, base: number): Refusal | undefined {
     if (this.#kind === "answer") return undefined; // statusOf() does.
-    const version = bytes.toString("latin1", base + this.#targetEnd + 1, base + this.#startLineEnd);
-    if (!/^HTTP\/\d\.\d$/.test(version)) return bad("no HTTP version");
-    if (version !== "HTTP/1.1" && version !== "HTTP/1.0") return refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only");
-    const method = bytes.toString("latin1", base + this.#startAt, base + this.#methodEnd);
+    const text = bytes.toString("latin1", base + this.#startAt, base + this.#startLineEnd);
+    const version = text.slice(this.#targetEnd + 1 - this.#startAt);
+    if (version !== "HTTP/1.1" && version !== "HTTP/1.0")
+      return versionForm.test(version) ? refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only") : bad("no HTTP version");
+    const method = text.slice(0, this.#methodEnd - this.#startAt);
     return knownMethods.has(method) ? undefined : refusal(501, "METHOD_REFUSED", "an unknown method");
   }
 
@@ -251,4 +254,5 @@ export class HeadParser {
   }
 }
 
+const usualStatus = { version: "1.1", status: 200, statusText: "OK" };
 const tooMany = refusal(431, "HEADERS_TOO_LARGE", "too many header lines");
