@@ -1,4 +1,4 @@
-import type { Downstream } from "./downstream.ts";
+import type { Downstream } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import { reply } from "./reply.ts";
 import { refusal } from "./refusal.ts";

@@ -1,7 +1,7 @@
 import { ServerResponse } from "node:http";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { linger } from "./end.ts";
+import { linger } from "#l7-router/end.ts";
 
 const earlyBytesMax = 65_536; // a client has nothing to send before it is answered (RFC 6455 §4.1); a few do
 

@@ -5,32 +5,15 @@ import type { Duplex } from "node:stream";
 import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
 import { listenServer } from "#shared/net/listen.ts";
-import { Downstream } from "#l7-router/downstream.ts";
+import { linger, reset } from "#l7-router/end.ts";
 import { asksForWebSocket } from "#l7-router/head.ts";
 import { rawReply } from "#l7-router/reply.ts";
 import { RefusedError } from "#l7-router/refusal.ts";
-import type { Refusal } from "#l7-router/refusal.ts";
+import type { Listener, ListenerLimits, ListenerOptions } from "../engine.ts";
 import { EarlyBytes, responseOnBareSocket } from "./bare.ts";
 import { refusalOfClientError } from "./client-error.ts";
-import { linger, reset } from "./end.ts";
+import { NodeDownstream } from "./downstream.ts";
 import { Turns } from "./turns.ts";
-
-/** What of the config a listener keeps to. */
-export interface ListenerLimits {
-  readonly headerBytes: number;
-  readonly headMs: number;
-  readonly idleMs: number;
-}
-
-export interface ListenerOptions {
-  readonly address: string;
-  readonly limits: ListenerLimits;
-  /** Serves one request. Never rejects.
-   * @param last the connection ends after its answer */
-  serve(downstream: Downstream, last: boolean): Promise<void>;
-  /** Bytes that were no request were answered so. */
-  onRefused(refused: Refusal): void;
-}
 
 const headCheckMs = 500; // how much later than its limit a slow head may be noticed
 
@@ -39,11 +22,11 @@ interface Connection {
   readonly turns: Turns;
   readonly peer: string;
   readonly local: string;
-  current: Downstream | undefined;
+  current: NodeDownstream | undefined;
 }
 
 /** An HTTP/1.1 listener without TLS: node:http's strict parser, our answers. */
-export class PlainListener {
+export class NodeListener implements Listener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
   readonly #connections = new WeakMap<Duplex, Connection>();
@@ -78,12 +61,10 @@ export class PlainListener {
     this.#server.on("clientError", (error, socket) => this.#refuseBytes(error, socket));
   }
 
-  /** @throws {UsageError} naming address and port, if it is taken or not ours */
   async listen(): Promise<void> {
     this.#listener = await listenServer(this.#server, this.#options.address);
   }
 
-  /** The real "address:port". */
   get address(): string {
     return this.#listener?.address ?? this.#options.address;
   }
@@ -92,7 +73,6 @@ export class PlainListener {
     return this.#sockets.size;
   }
 
-  /** New limits count from the next connection, or the next head. */
   setLimits(limits: ListenerLimits): void {
     const server = this.#server as Server & { maxHeaderSize: number };
     server.maxHeaderSize = limits.headerBytes; // read at every connection
@@ -101,7 +81,6 @@ export class PlainListener {
     server.keepAliveTimeout = limits.idleMs;
   }
 
-  /** Stops accepting, and ends connections without a request; the others end after their next answer. */
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#listener?.close();
@@ -132,23 +111,15 @@ export class PlainListener {
     const { turns } = connection;
     const start = async () => {
       if (stream.destroyed || turns.isClosed) return;
-      const downstream = new Downstream(message, respond(), stream, connection, early);
+      const downstream = new NodeDownstream(message, respond(), stream, connection, early);
       connection.current = downstream;
-      await this.#options.serve(downstream, turns.isLast || this.#isClosing);
+      downstream.start(this.#options.serve(downstream, turns.isLast || this.#isClosing));
+      await downstream.closed;
       if (downstream.isLast) turns.close();
-      await this.#taken(downstream);
       connection.current = undefined;
     };
     // Nothing is read any more once no room is left: the answer to the last one that had room ends the connection.
     if (!turns.take(start, headBytes(message))) message.socket.pause();
-  }
-
-  /** The answer was handed over whole: a client that does not take it has as long as one that is idle. */
-  async #taken(downstream: Downstream): Promise<void> {
-    const timer = setTimeout(() => downstream.cut(), this.#server.keepAliveTimeout);
-    timer.unref();
-    await downstream.closed;
-    clearTimeout(timer);
   }
 
   #refuseBytes(error: unknown, socket: Duplex): void {
