@@ -118,6 +118,7 @@ export class Connection {
     const up = this.#upstreamSocket;
     return {
       connection: this.id,
+      mode: "userspace",
       uniqueId: textOf(this.uniqueId),
       listener: this.listener,
       downstream: formatSocketAddress(this.downstream.host, this.downstream.port),

@@ -3,13 +3,17 @@ import type { Socket } from "node:net";
 import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { ProxyVersion } from "#shared/config/schema/common.ts";
 import type { Timer } from "#shared/core/clock.ts";
-import { UsageError, assert } from "#shared/core/error.ts";
+import { UsageError, assert, messageOf } from "#shared/core/error.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { Decision } from "#shared/observe/decisions.ts";
 import type { Host, Service } from "#shared/server/service.ts";
+import { Admission } from "./admission.ts";
 import { Connections } from "./connections.ts";
 import type { Connection } from "./connections.ts";
 import { explain } from "./explain.ts";
+import { KernelMode, identityOf } from "./kernel/kernel-mode.ts";
+import { runProgram } from "./kernel/program.ts";
+import type { ListenerMode } from "./kernel/support.ts";
 import { carry } from "./userspace/carry.ts";
 import { ForwardListener } from "./userspace/listener.ts";
 
@@ -20,6 +24,8 @@ const bytesReportedEveryMs = 1_000; // a connection may live for days; its bytes
 export class Forwarder implements Service<L4ForwarderConfig> {
   readonly #host: Host;
   readonly #connections = new Connections();
+  readonly #admission: Admission;
+  readonly #kernel: KernelMode;
   /** By their key in the config. */
   #listeners = new Map<string, ForwardListener>();
   #pools = new Map<string, Pool>();
@@ -28,25 +34,37 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   #isDraining = false;
   #report: Timer;
 
-  constructor(config: L4ForwarderConfig, host: Host) {
+  constructor(config: L4ForwarderConfig, host: Host, run = runProgram) {
     this.#host = host;
+    this.#admission = new Admission(config.limits, host.clock);
+    this.#kernel = new KernelMode(host, run, identityOf(config));
     this.#config = config;
     this.#report = this.#reportLater();
   }
 
-  /** @throws {UsageError} if an address cannot be taken; then nothing is left open */
+  /** @throws {UsageError} if an address cannot be taken, or the kernel not be used; then nothing is left open */
   async open(): Promise<void> {
     const pools = this.#createPools(this.#config, new Map());
     try {
+      const modes = await this.#kernel.decide(this.#config);
       this.#listeners = await this.#bindListeners(this.#config, pools, new Map());
+      await this.#kernel.carry([...this.#listeners.values()], this.#config, modes);
     } catch (error) {
       this.#report.cancel();
+      await this.#stopListeners();
       for (const pool of pools.values()) pool.stop();
       throw error;
     }
     this.#pools = pools;
     for (const pool of pools.values()) pool.start();
-    void Promise.all([...pools.values()].map((pool) => pool.firstRound)).then(() => (this.#isFirstRoundOver = true));
+    void this.#becomeReady();
+  }
+
+  /** Every server was checked once, and the kernel knows it. */
+  async #becomeReady(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.firstRound));
+    await this.#kernel.refresh();
+    this.#isFirstRoundOver = true;
   }
 
   notReady(): string | undefined {
@@ -59,17 +77,19 @@ export class Forwarder implements Service<L4ForwarderConfig> {
       address: listener.address,
       protocol: listener.config.protocol,
       pool: listener.pool.name,
-      mode: this.#config.mode,
+      ...this.#kernel.modeOf(listener.config),
+      approximations: this.#kernel.approximationsOf(listener),
       open: listener.isOpen,
       reason: listener.reason,
       active: listener.active,
       proxyProtocol: listener.config.proxyProtocol,
     }));
-    return { listeners, connections: this.#connections.count };
+    const kernel = this.#kernel.status();
+    return { listeners, connections: this.#connections.count + this.#kernel.count, ...(kernel && { kernel }) };
   }
 
   explain(query: URLSearchParams): Record<string, unknown> {
-    return explain(query, [...this.#listeners.values()]);
+    return explain(query, [...this.#listeners.values()], this.#kernel);
   }
 
   findDecision(id: string): Decision | undefined {
@@ -84,6 +104,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   async reload(config: L4ForwarderConfig): Promise<void> {
     for (const key of ["localAddress", "zone"] as const)
       if (config[key] !== this.#config[key]) throw new UsageError(`${key}: changes only by a restart`);
+    const modes = await this.#kernel.decide(config);
     const pools = this.#createPools(config, this.#pools);
     const created = [...pools.values()].filter((pool) => this.#pools.get(pool.name) !== pool);
     let listeners: Map<string, ForwardListener>;
@@ -96,6 +117,17 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     for (const pool of created) pool.start();
     await Promise.all(created.map((pool) => pool.firstRound));
     await this.#swap(config, pools, listeners);
+    await this.#carryInKernel(modes);
+  }
+
+  /** The new config is in force by now: if nft refuses its table, connections go through this process. */
+  async #carryInKernel(modes: ReadonlyMap<string, ListenerMode>): Promise<void> {
+    try {
+      await this.#kernel.carry([...this.#listeners.values()], this.#config, modes);
+    } catch (error) {
+      this.#host.log.error({ error: messageOf(error) }, "kernel_table_lost");
+      this.#host.events.emit("kernel_table_lost", { error: messageOf(error) });
+    }
   }
 
   drain(): void {
@@ -105,12 +137,13 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   async finish(): Promise<void> {
     this.#isDraining = true;
     await this.#stopListeners();
-    await this.#connections.idle();
+    await Promise.all([this.#connections.idle(), this.#kernel.finish()]);
   }
 
   async close(): Promise<void> {
     this.#report.cancel();
     await this.#stopListeners();
+    await this.#kernel.stop();
     for (const pool of this.#pools.values()) pool.stop();
     this.#connections.cutAll("DRAINING");
     await this.#connections.idle();
@@ -119,9 +152,11 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   extendAdmin(app: Hono): void {
     app.get("/connections", (c) => {
       const pool = c.req.query("pool");
-      const live = [...this.#connections.live()].filter((connection) => !pool || connection.pool === pool);
-      const connections = live.slice(0, connectionsShownMax).map((connection) => connection.describe());
-      return c.json({ total: live.length, connections });
+      const own = [...this.#connections.live()].filter((connection) => !pool || connection.pool === pool);
+      const counted = this.#kernel.connections().filter((row) => !pool || row["pool"] === pool);
+      const shown = own.slice(0, connectionsShownMax).map((connection) => connection.describe());
+      const connections = [...shown, ...counted.slice(0, connectionsShownMax - shown.length)];
+      return c.json({ total: own.length + counted.length, connections });
     });
   }
 
@@ -182,6 +217,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     const oldPools = [...this.#pools.values()];
     const oldListeners = [...this.#listeners.values()];
     this.#config = config;
+    this.#admission.limits = config.limits;
     this.#pools = pools;
     this.#listeners = listeners;
     for (const pool of pools.values()) if (oldPools.includes(pool)) pool.update(poolConfigOf(config, pool.name));
@@ -200,7 +236,8 @@ export class Forwarder implements Service<L4ForwarderConfig> {
       connections: this.#connections,
       address: listener.address,
       pool: listener.pool,
-      proxyProtocol: listener.config.proxyProtocol,
+      listener: listener.config,
+      admission: this.#admission,
       timeouts: this.#config.timeouts,
       localAddress: this.#config.localAddress,
     });

@@ -35,8 +35,8 @@ export class Endpoint implements Candidate {
   readonly id: string;
   readonly host: string;
   readonly port: number;
-  /** Requests or connections under way. The service counts them: an attempt ends before they do. */
-  active = 0;
+  #own = 0;
+  #counted = 0;
   readonly #owner: EndpointOwner;
   readonly #latency = new PeakEwma();
   readonly #ineligibleListeners = new Set<() => void>();
@@ -125,13 +125,23 @@ export class Endpoint implements Candidate {
     return this.#admin === "up" || this.#health.status !== "unknown";
   }
 
+  /** Requests or connections under way. The service counts them: an attempt ends before they do. */
+  get active(): number {
+    return this.#own + this.#counted;
+  }
+
   begin(): void {
-    this.active++;
+    this.#own++;
   }
 
   end(): void {
-    assert(this.active > 0, `${this.id} ended more than it began`);
-    this.active--;
+    assert(this.#own > 0, `${this.id} ended more than it began`);
+    this.#own--;
+  }
+
+  /** Says how many more are under way that this process does not carry itself. */
+  setCounted(count: number): void {
+    this.#counted = count;
   }
 
   latencyMs(nowMs: number): number {

@@ -1,9 +1,8 @@
 import { pickers } from "#shared/balance/registry.ts";
-import type { BalanceName, EndpointConfig, HealthConfig, PoolConfig } from "#shared/config/schema/common.ts";
+import type { BalanceName, EndpointConfig, PoolConfig } from "#shared/config/schema/common.ts";
 import type { Clock, Timer } from "#shared/core/clock.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
-import type { CheckResult } from "#shared/health/check.ts";
 import { assumedHealth, observe, unknownHealth } from "#shared/health/state.ts";
 import type { EventLog } from "#shared/observe/events.ts";
 import type { Logger } from "#shared/observe/log.ts";
@@ -15,7 +14,7 @@ import { canSpare } from "./outlier.ts";
 import { takeCensus } from "./panic.ts";
 import type { Census } from "./panic.ts";
 import { PoolChecks } from "./pool-checks.ts";
-import type { PoolChecksOptions } from "./pool-checks.ts";
+import type { CheckedEndpoint, PoolChecksOptions } from "./pool-checks.ts";
 import { PoolReporter } from "./pool-reporter.ts";
 import { describeChoice, describeEndpoint } from "./report.ts";
 import { slowStartStepMs } from "./slow-start.ts";
@@ -54,6 +53,8 @@ export class Pool implements AdminPool {
   readonly clock: Clock;
   /** Every endpoint was checked once, or the pool was stopped. Resolved at once without checks. */
   readonly firstRound: Promise<void>;
+  /** Response times are those of the checks: for whoever sees no connect of his own. */
+  measuresByChecks = false;
   readonly #order: ChoiceOrder;
   readonly #reporter: PoolReporter;
   readonly #owner: EndpointOwner;
@@ -78,7 +79,7 @@ export class Pool implements AdminPool {
     this.#order = new ChoiceOrder(options.random, options.zone);
     this.#reporter = new PoolReporter(options);
     this.#owner = this.#ownerOfEndpoints();
-    this.#checks = new PoolChecks(options, (...observed) => this.#noteCheck(...observed));
+    this.#checks = new PoolChecks(options, (checked) => this.#noteCheck(checked));
     this.firstRound = this.#checks.firstRound.then(() => this.#firstRoundIsOver());
     this.#setEndpoints(options.config.endpoints);
     this.#checks.set(options.config.health, this.#endpoints);
@@ -141,6 +142,12 @@ export class Pool implements AdminPool {
     const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
     if (step && endpoint) return { endpoint, reason: step.reason };
     return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };
+  }
+
+  /** Among whom a first attempt chooses now. */
+  serving(): readonly Endpoint[] {
+    if (this.#isOrderStale) this.#rebuildOrder();
+    return this.#order.stepFor([])?.group.members ?? [];
   }
 
   /** Whether a further attempt would find somebody. */
@@ -262,9 +269,10 @@ export class Pool implements AdminPool {
     return endpoint;
   }
 
-  #noteCheck(address: string, result: CheckResult, atMs: number, health: HealthConfig): void {
+  #noteCheck({ address, result, atMs, tookMs, health }: CheckedEndpoint): void {
     this.#reporter.check(result);
     const endpoint = this.#byAddress.get(address);
+    if (this.measuresByChecks && result.passed) endpoint?.observeLatency(tookMs, atMs);
     endpoint?.setHealth(observe(endpoint.health, { ...result, atMs }, health));
     for (const listener of this.#checkListeners) listener();
   }

@@ -8,6 +8,7 @@ import type { Pool } from "#shared/endpoint/pool.ts";
 import { acceptProxyHeader, tlvUniqueId, writeProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
 import type { ProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
 import type { Host } from "#shared/server/service.ts";
+import type { Admission } from "../admission.ts";
 import { Connection } from "../connections.ts";
 import type { Connections } from "../connections.ts";
 import { dialServer } from "./dial.ts";
@@ -21,7 +22,8 @@ export interface CarryContext {
   readonly connections: Connections;
   readonly address: string;
   readonly pool: Pool;
-  readonly proxyProtocol: L4ListenerConfig["proxyProtocol"];
+  readonly listener: L4ListenerConfig;
+  readonly admission: Admission;
   readonly timeouts: L4ForwarderConfig["timeouts"];
   readonly localAddress: string | undefined;
 }
@@ -30,26 +32,19 @@ export interface CarryContext {
  * in it, and its reset is noticed. Never rejects.
  * @returns the connection, over and accounted */
 export async function carry(downstream: Socket, context: CarryContext): Promise<Connection> {
-  const { host, connections, pool, proxyProtocol, timeouts } = context;
+  const { host, connections, pool, admission } = context;
   downstream.on("error", () => {}); // Every error closes the socket, and 'close' is what is acted upon.
   const connection = new Connection(downstream, host.clock, { listener: context.address, pool: pool.name });
   connections.add(connection);
   let reason: Reason;
   try {
     const header = await introduce(downstream, connection, context);
-    const server = await connectServer(downstream, connection, header, context);
+    const { host: client } = connection.client;
+    if (!admission.enter(client)) throw tooMany(client);
     try {
-      if (proxyProtocol.send) server.socket.write(headerFor(connection, header, proxyProtocol.send));
-      reason = await splice({
-        downstream,
-        upstream: server.socket,
-        clock: host.clock,
-        idleMs: timeouts.idleMs,
-        halfClosedMs: timeouts.halfClosedMs,
-        traffic: connection,
-      });
+      reason = await join(downstream, connection, header, context);
     } finally {
-      server.endpoint.end();
+      admission.leave(client);
     }
   } catch (error) {
     reset(downstream); // A clean end would look like an answer.
@@ -59,14 +54,41 @@ export async function carry(downstream: Socket, context: CarryContext): Promise<
   return connection;
 }
 
+/** From the choice of a server to the end of both sides. */
+async function join(
+  downstream: Socket,
+  connection: Connection,
+  header: ProxyHeader | undefined,
+  context: CarryContext,
+): Promise<Reason> {
+  const { host, listener, timeouts } = context;
+  const { socket: upstream, endpoint } = await connectServer(downstream, connection, header, context);
+  const unfollow = endpoint.onIneligible(() => {
+    if (listener.onDown === "reset" && endpoint.standing.state === "down") connection.cut("UNHEALTHY");
+  });
+  try {
+    if (listener.proxyProtocol.send) upstream.write(headerFor(connection, header, listener.proxyProtocol.send));
+    const { idleMs, halfClosedMs } = timeouts;
+    return await splice({ downstream, upstream, clock: host.clock, idleMs, halfClosedMs, traffic: connection });
+  } finally {
+    unfollow();
+    endpoint.end();
+  }
+}
+
+function tooMany(client: string): TrafficError {
+  return new TrafficError("LIMIT_REACHED", `${client} has as many connections as it may`, { origin: "downstream" });
+}
+
 /** Reads the PROXY header, where the listener wants one: without it nothing is forwarded. */
 async function introduce(
   downstream: Socket,
   connection: Connection,
-  { connections, proxyProtocol, timeouts }: CarryContext,
+  { connections, listener, timeouts }: CarryContext,
 ): Promise<ProxyHeader | undefined> {
-  if (!proxyProtocol.accept) return undefined;
-  const header = await acceptProxyHeader(downstream, proxyProtocol.accept, timeouts.proxyHeaderMs);
+  const { accept } = listener.proxyProtocol;
+  if (!accept) return undefined;
+  const header = await acceptProxyHeader(downstream, accept, timeouts.proxyHeaderMs);
   connection.introduce(header);
   connections.indexNames(connection);
   return header;
@@ -77,7 +99,7 @@ async function connectServer(
   downstream: Socket,
   connection: Connection,
   header: ProxyHeader | undefined,
-  { pool, timeouts, localAddress }: CarryContext,
+  { pool, listener, timeouts, localAddress }: CarryContext,
 ): Promise<Server> {
   const gone = new AbortController();
   const abort = () => gone.abort();
@@ -90,6 +112,7 @@ async function connectServer(
       balance: header?.command === "LOCAL" ? "round-robin" : undefined,
       timeouts,
       localAddress,
+      connectionsMax: listener.connectionsPerServer,
       signal: gone.signal,
       onAttempt: (attempt) => connection.tried(attempt),
     });

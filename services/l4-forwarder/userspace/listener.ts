@@ -26,7 +26,8 @@ export class ForwardListener {
   #pool: Pool;
   #address: string;
   #tcp: TcpListener | undefined;
-  #active = 0;
+  #own = 0;
+  #counted = 0;
   #isStopped = false;
   #following: Promise<void> = Promise.resolve();
   #reopen: Timer | undefined;
@@ -58,7 +59,13 @@ export class ForwardListener {
   }
 
   get active(): number {
-    return this.#active;
+    return this.#own + this.#counted;
+  }
+
+  /** Says how many connections the kernel carries for it. */
+  setCounted(count: number): void {
+    this.#counted = count;
+    this.#reportActive();
   }
 
   /** Why it is closed, or OK. */
@@ -168,7 +175,11 @@ export class ForwardListener {
   }
 
   #countActive(by: number): void {
-    this.#active += by;
-    this.#options.host.metrics.set("watershed_l4_active_connections", { listener: this.#address }, this.#active);
+    this.#own += by;
+    this.#reportActive();
+  }
+
+  #reportActive(): void {
+    this.#options.host.metrics.set("watershed_l4_active_connections", { listener: this.#address }, this.active);
   }
 }

@@ -9,10 +9,25 @@ import {
   socketAddressSchema,
 } from "./common.ts";
 
+const modeSchema = z.enum(["userspace", "kernel", "auto"]);
+const count = (max: number) => z.int().min(1).max(max);
+
 const listenerSchema = z.strictObject({
   address: socketAddressSchema.describe("where it accepts connections; closed while its pool has no eligible endpoint"),
   protocol: z.literal("tcp").default("tcp").describe("what it carries"),
   pool: z.string().describe("where connections go"),
+  mode: modeSchema.optional().describe("who moves the bytes; default: the forwarder's own mode"),
+  clientAddress: z
+    .enum(["replace", "keep"])
+    .default("replace")
+    .describe("what servers see: the forwarder, or the client (kernel only, where their way back leads through it)"),
+  connectionsPerServer: count(1_000_000)
+    .optional()
+    .describe("that one server may have at a time; one more goes to the next server"),
+  onDown: z
+    .enum(["keep", "reset"])
+    .default("keep")
+    .describe("connections of a server that checks take out: left alone, or reset"),
   proxyProtocol: z
     .strictObject({
       accept: proxyVersionSchema.optional().describe("every connection must begin with a header of this version"),
@@ -22,13 +37,25 @@ const listenerSchema = z.strictObject({
     .describe("PROXY headers, which say whose connection it is"),
 });
 
+const clientLimitMax = 1_000_000; // nft takes no more, and it is no limit any more
+
 /** l4-forwarder.yaml */
 export const l4ForwarderSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
-    mode: z.literal("userspace").default("userspace").describe("who moves the bytes: this process"),
+    mode: modeSchema
+      .default("userspace")
+      .describe("who moves the bytes: this process, the kernel (nftables), or the kernel where it can"),
     listeners: z.array(listenerSchema).min(1).describe("one for each service"),
     pools: z.record(z.string(), poolSchema).describe("name → endpoints that serve one purpose"),
+    limits: z
+      .strictObject({
+        connectionsPerClient: count(clientLimitMax).optional().describe("at a time, of one address; one more is reset"),
+        connectionsPerSecondPerClient: count(clientLimitMax).optional().describe("new ones, of one address"),
+        burst: count(clientLimitMax).optional().describe("new ones at once; default: those of one second"),
+      })
+      .prefault({})
+      .describe("what one client may take; off unless given"),
     timeouts: z
       .strictObject({
         proxyHeader: durationSchema.prefault("5s").describe("from accept to the end of a PROXY header that is wanted"),
@@ -55,6 +82,15 @@ export const l4ForwarderSchema = crossCheck(
       if (seen.has(address) && !address.endsWith(":0"))
         context.addIssue({ code: "custom", path: ["listeners", i, "address"], message: `${address} is listed twice` });
       seen.add(address);
+    }
+    for (const [i, listener] of config.listeners.entries()) {
+      const mode = listener.mode ?? config.mode;
+      const bytesChange = listener.proxyProtocol.accept ?? listener.proxyProtocol.send;
+      const problem = (key: string, message: string) =>
+        context.addIssue({ code: "custom", path: ["listeners", i, key], message });
+      if (listener.mode === "kernel" && bytesChange) problem("mode", "the kernel cannot read or write PROXY headers");
+      if (listener.clientAddress === "keep" && (mode === "userspace" || bytesChange))
+        problem("clientAddress", "only the kernel can keep it: set mode: kernel, without proxyProtocol");
     }
   },
 );
