@@ -1,5 +1,4 @@
 import type { Hono } from "hono";
-import type { Socket } from "node:net";
 import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { ProxyVersion } from "#shared/config/schema/common.ts";
 import type { Timer } from "#shared/core/clock.ts";
@@ -7,24 +6,21 @@ import { UsageError, assert, messageOf } from "#shared/core/error.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { Decision } from "#shared/observe/decisions.ts";
 import type { Host, Service } from "#shared/server/service.ts";
-import { Admission } from "./admission.ts";
-import { Connections } from "./connections.ts";
-import type { Connection } from "./connections.ts";
+import { DrainWatch } from "./drain-watch.ts";
 import { explain } from "./explain.ts";
-import { KernelMode, identityOf } from "./kernel/kernel-mode.ts";
+import { KernelMode, identityOf, keyOf } from "./kernel/kernel-mode.ts";
 import { runProgram } from "./kernel/program.ts";
 import type { ListenerMode } from "./kernel/support.ts";
-import { carry } from "./userspace/carry.ts";
 import { ForwardListener } from "./userspace/listener.ts";
+import { UserspaceTraffic } from "./userspace/traffic.ts";
 
+const watchEveryMs = 1_000;
 const connectionsShownMax = 1_000; // of GET /connections: about 500 KB
-const bytesReportedEveryMs = 1_000; // a connection may live for days; its bytes must not wait for its end
 
-/** Forwards TCP connections of its listeners to the servers of their pools. */
+/** Forwards connections and datagrams of its listeners to the servers of their pools. */
 export class Forwarder implements Service<L4ForwarderConfig> {
   readonly #host: Host;
-  readonly #connections = new Connections();
-  readonly #admission: Admission;
+  readonly #userspace: UserspaceTraffic;
   readonly #kernel: KernelMode;
   /** By their key in the config. */
   #listeners = new Map<string, ForwardListener>();
@@ -32,14 +28,15 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   #config: L4ForwarderConfig;
   #isFirstRoundOver = false;
   #isDraining = false;
-  #report: Timer;
+  readonly #drainWatch: DrainWatch;
+  #watch: Timer | undefined;
 
   constructor(config: L4ForwarderConfig, host: Host, run = runProgram) {
     this.#host = host;
-    this.#admission = new Admission(config.limits, host.clock);
+    this.#userspace = new UserspaceTraffic(config, host, (name) => this.#pools.get(name));
+    this.#drainWatch = new DrainWatch(host);
     this.#kernel = new KernelMode(host, run, identityOf(config));
     this.#config = config;
-    this.#report = this.#reportLater();
   }
 
   /** @throws {UsageError} if an address cannot be taken, or the kernel not be used; then nothing is left open */
@@ -50,14 +47,24 @@ export class Forwarder implements Service<L4ForwarderConfig> {
       this.#listeners = await this.#bindListeners(this.#config, pools, new Map());
       await this.#kernel.carry([...this.#listeners.values()], this.#config, modes);
     } catch (error) {
-      this.#report.cancel();
+      this.#userspace.abandon();
       await this.#stopListeners();
       for (const pool of pools.values()) pool.stop();
       throw error;
     }
     this.#pools = pools;
     for (const pool of pools.values()) pool.start();
+    this.#watch = this.#watchLater();
     void this.#becomeReady();
+  }
+
+  /** What is looked at each second: who has drained, and who has too many. */
+  #watchLater(): Timer {
+    return this.#host.clock.after(watchEveryMs, () => {
+      this.#drainWatch.look(this.#pools.values());
+      for (const listener of this.#listeners.values()) this.#userspace.rebalance(listener);
+      this.#watch = this.#watchLater();
+    });
   }
 
   /** Every server was checked once, and the kernel knows it. */
@@ -85,7 +92,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
       proxyProtocol: listener.config.proxyProtocol,
     }));
     const kernel = this.#kernel.status();
-    return { listeners, connections: this.#connections.count + this.#kernel.count, ...(kernel && { kernel }) };
+    return { listeners, connections: this.#userspace.count + this.#kernel.count, ...(kernel && { kernel }) };
   }
 
   explain(query: URLSearchParams): Record<string, unknown> {
@@ -93,7 +100,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   }
 
   findDecision(id: string): Decision | undefined {
-    return this.#connections.find(id)?.decision();
+    return this.#userspace.find(id);
   }
 
   pools(): Iterable<Pool> {
@@ -137,26 +144,24 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   async finish(): Promise<void> {
     this.#isDraining = true;
     await this.#stopListeners();
-    await Promise.all([this.#connections.idle(), this.#kernel.finish()]);
+    await Promise.all([this.#userspace.idle(), this.#kernel.finish()]);
   }
 
   async close(): Promise<void> {
-    this.#report.cancel();
+    this.#watch?.cancel();
     await this.#stopListeners();
     await this.#kernel.stop();
     for (const pool of this.#pools.values()) pool.stop();
-    this.#connections.cutAll("DRAINING");
-    await this.#connections.idle();
+    await this.#userspace.stop();
   }
 
   extendAdmin(app: Hono): void {
     app.get("/connections", (c) => {
       const pool = c.req.query("pool");
-      const own = [...this.#connections.live()].filter((connection) => !pool || connection.pool === pool);
-      const counted = this.#kernel.connections().filter((row) => !pool || row["pool"] === pool);
-      const shown = own.slice(0, connectionsShownMax).map((connection) => connection.describe());
-      const connections = [...shown, ...counted.slice(0, connectionsShownMax - shown.length)];
-      return c.json({ total: own.length + counted.length, connections });
+      const { total, rows } = this.#userspace.rows(pool, connectionsShownMax);
+      const counted = this.#kernel.connections().filter((row) => pool === undefined || row["pool"] === pool);
+      const connections = [...rows, ...counted.slice(0, connectionsShownMax - rows.length)];
+      return c.json({ total: total + counted.length, connections });
     });
   }
 
@@ -190,12 +195,11 @@ export class Forwarder implements Service<L4ForwarderConfig> {
         const key = keyOf(listenerConfig);
         let listener = known.get(key);
         if (!listener) {
-          const onConnection = (socket: Socket, from: ForwardListener) => this.#carry(socket, from);
           listener = new ForwardListener({
             host: this.#host,
             config: listenerConfig,
             pool: poolOf(pools, listenerConfig),
-            onConnection,
+            listen: (address, own) => this.#userspace.listen(address, own),
           });
           created.push(listener);
           await listener.bind();
@@ -217,7 +221,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     const oldPools = [...this.#pools.values()];
     const oldListeners = [...this.#listeners.values()];
     this.#config = config;
-    this.#admission.limits = config.limits;
+    this.#userspace.config = config;
     this.#pools = pools;
     this.#listeners = listeners;
     for (const pool of pools.values()) if (oldPools.includes(pool)) pool.update(poolConfigOf(config, pool.name));
@@ -230,44 +234,9 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     for (const pool of oldPools) if (pools.get(pool.name) !== pool) pool.stop(pools.get(pool.name));
   }
 
-  async #carry(socket: Socket, listener: ForwardListener): Promise<void> {
-    const connection = await carry(socket, {
-      host: this.#host,
-      connections: this.#connections,
-      address: listener.address,
-      pool: listener.pool,
-      listener: listener.config,
-      admission: this.#admission,
-      timeouts: this.#config.timeouts,
-      localAddress: this.#config.localAddress,
-    });
-    this.#account(connection);
-    const { pool, reason = "OK" } = connection;
-    this.#host.metrics.count("watershed_l4_connections_total", { listener: listener.address, pool, reason });
-  }
-
-  #reportLater(): Timer {
-    return this.#host.clock.after(bytesReportedEveryMs, () => {
-      for (const connection of this.#connections.live()) this.#account(connection);
-      this.#report = this.#reportLater();
-    });
-  }
-
-  #account(connection: Connection): void {
-    const { listener } = connection;
-    const { up, down } = connection.takeBytes();
-    if (up > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "up" }, up);
-    if (down > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "down" }, down);
-  }
-
   async #stopListeners(): Promise<void> {
     await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
   }
-}
-
-/** Two listeners may both ask for any free port. */
-function keyOf({ address, pool }: L4ListenerConfig): string {
-  return address.endsWith(":0") ? `${address} ${pool}` : address;
 }
 
 function poolOf(pools: ReadonlyMap<string, Pool>, { pool: name }: L4ListenerConfig): Pool {

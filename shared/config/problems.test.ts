@@ -118,7 +118,7 @@ describe("a wrong value is told with its place, what was expected, what stood th
     {
       name: "a missing key, at the mapping",
       pool: "endpoints: []\nhealth: {interval: 1s}",
-      says: "6:13 pools.api.health.type: expected one of http, tcp, exec, got nothing (the key is missing)",
+      says: "6:13 pools.api.health.type: expected one of http, tcp, udp, exec, got nothing (the key is missing)",
     },
     {
       name: "an address without port",

@@ -27,6 +27,8 @@ export interface AttemptRequest {
   readonly budget?: RetryBudget | undefined;
   /** Called before the endpoint is tried: the moment to describe the choice for a trace. */
   onChoice?(choice: PoolChoice, tried: readonly Endpoint[]): void;
+  /** A result says nothing of the endpoint yet: whoever has it tells `succeeded` or `failed` himself. */
+  readonly judgedLater?: boolean;
   onAttempt?(record: AttemptRecord): void;
   /** Nobody waits any more: no further attempt. */
   readonly signal?: AbortSignal | undefined;
@@ -121,8 +123,8 @@ export class Attempts {
     if (!endpoint) return;
     this.#pool.countAttempt(endpoint, failure ?? "OK");
     const nowMs = this.#pool.clock.nowMs();
-    if (failure === undefined) endpoint.succeeded(nowMs);
-    else endpoint.failed(nowMs, failure);
+    if (failure !== undefined) endpoint.failed(nowMs, failure);
+    else if (!this.#request.judgedLater) endpoint.succeeded(nowMs);
     this.#note("OK");
   }
 

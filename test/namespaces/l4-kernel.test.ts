@@ -64,6 +64,35 @@ describeInNamespaces("forwarding in the kernel", () => {
     expect(listeners).toMatchObject([{ mode: "kernel", why: "configured", open: true }]);
   });
 
+  it.each(balanceNames)("spreads datagrams by %s, and keeps a client on its server", async (balance) => {
+    for (const [i, host] of hosts.entries()) await network.servers.do("serveUdp", host, 9_000, `web-${i + 1}`);
+    await using _ = await start({ pool: { balance }, listener: { protocol: "udp" } });
+    const answers = await network.client.do("askUdp", listener, 60);
+    const counts = shares(answers);
+    // Each client is a socket of its own; whom the kernel has just counted may have moved the shares.
+    expect(counts.reduce((sum, count) => sum + count)).toBe(60);
+    if (balance === "round-robin" || balance === "ip-hash") distributions[balance](counts);
+    const same = await network.client.do("askUdp", listener, 6, { oneSocket: true });
+    expect(new Set(same.map((answer) => answer.slice(0, 5))).size).toBe(1);
+    for (const host of hosts) await network.servers.do("stop", "udp", host, 9_000);
+  });
+
+  it("moves the datagrams of a client when its server is down", async () => {
+    for (const [i, host] of hosts.entries()) await network.servers.do("serveUdp", host, 9_000, `web-${i + 1}`);
+    const checks = { ...health, type: "udp", send: "hello", expect: "hello" };
+    await using forwarder = await start({
+      pool: { balance: "ip-hash", health: checks },
+      listener: { protocol: "udp" },
+    });
+    const [before = ""] = await network.client.do("askUdp", listener, 1);
+    await network.servers.do("stop", "udp", hosts[Number(before[4]) - 1]!, 9_000);
+    await forwarder.until("another answers", async () => {
+      const [answer = ""] = await network.client.do("askUdp", listener, 1);
+      return answer.startsWith("web-") && answer.slice(0, 5) !== before.slice(0, 5);
+    });
+    for (const host of hosts) await network.servers.do("stop", "udp", host, 9_000);
+  });
+
   it("gives least-connections' new connections to whom has fewest", async () => {
     await using forwarder = await start({ pool: { balance: "least-connections" } });
     await forwarder.admin("/pools/web/endpoints/10.77.0.13:9000/drain", "POST");

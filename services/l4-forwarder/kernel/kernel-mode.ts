@@ -30,7 +30,7 @@ export class KernelMode {
   async decide(config: L4ForwarderConfig): Promise<ReadonlyMap<string, ListenerMode>> {
     const isAsked = config.listeners.some(({ mode }) => (mode ?? config.mode) !== "userspace");
     if (isAsked) this.#support ??= await findSupport(this.#run);
-    return new Map(config.listeners.map((listener) => [listener.address, modeOf(listener, config, this.#support)]));
+    return new Map(config.listeners.map((listener) => [keyOf(listener), modeOf(listener, config, this.#support)]));
   }
 
   /** Makes the kernel carry what was decided for it, and no more.
@@ -41,7 +41,7 @@ export class KernelMode {
     modes: ReadonlyMap<string, ListenerMode>,
   ): Promise<void> {
     this.#modes = modes;
-    const inKernel = listeners.filter(({ config: { address } }) => modes.get(address)?.mode === "kernel");
+    const inKernel = listeners.filter((listener) => modes.get(keyOf(listener.config))?.mode === "kernel");
     if (inKernel.length === 0 && !this.#plane) return;
     this.#plane ??= new KernelPlane({
       host: this.#host,
@@ -57,8 +57,8 @@ export class KernelMode {
     }
   }
 
-  modeOf({ address }: L4ListenerConfig): ListenerMode {
-    return this.#modes.get(address) ?? userspace;
+  modeOf(listener: L4ListenerConfig): ListenerMode {
+    return this.#modes.get(keyOf(listener)) ?? userspace;
   }
 
   /** In what the kernel differs from userspace for a listener, for people. */
@@ -107,6 +107,11 @@ export class KernelMode {
   async stop(): Promise<void> {
     await this.#plane?.stop();
   }
+}
+
+/** A listener stays the same over reloads by this; two may both ask for any free port. */
+export function keyOf({ protocol, address, pool }: L4ListenerConfig): string {
+  return address.endsWith(":0") ? `${protocol} ${address} ${pool}` : `${protocol} ${address}`;
 }
 
 /** What of a kernel listener stays the same for as long as its forwarder lives; a restart finds its old table by it. */

@@ -213,7 +213,7 @@ export class KernelPlane {
       if (code === 0) this.#listing = await this.#listAsApplied(next);
       else this.#problem = stderr.split("\n")[0]; // The next round finds the table other than it shall be.
     }
-    await this.#releases.follow(next, this.#listeners);
+    await this.#releases.follow(next, this.#listeners, this.#options.host.clock.nowMs());
   }
 
   /** What the table must say from now on; "" if somebody has changed it already. */

@@ -79,6 +79,7 @@ export function modeOf(
   if (wanted === "userspace" || !support) return { mode: "userspace", why: "configured" };
   if (listener.proxyProtocol.accept ?? listener.proxyProtocol.send)
     return { mode: "userspace", why: "PROXY headers change the bytes of a connection" };
+  if (listener.sni) return { mode: "userspace", why: "server names are read from the bytes of a connection" };
   const missing = missingFor(listener, config, support);
   if (missing === undefined)
     return { mode: "kernel", why: wanted === "kernel" ? "configured" : "nftables can be used" };

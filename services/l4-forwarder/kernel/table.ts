@@ -43,7 +43,7 @@ export class TableBuilder {
 
   build(listeners: readonly KernelListener[], config: L4ForwarderConfig, canSetTimeouts: boolean): KernelTable {
     this.#forgetIds(listeners);
-    const { idleMs, halfClosedMs } = config.timeouts;
+    const { idleMs, halfClosedMs, udpIdleMs } = config.timeouts;
     const seconds = (ms: number) => Math.max(1, Math.round(ms / 1_000));
     return {
       name: this.name,
@@ -52,7 +52,7 @@ export class TableBuilder {
       services: listeners.map((listener, i) => this.#service(listener, i, config.localAddress)),
       limits: config.limits,
       timeouts: canSetTimeouts
-        ? { idle: seconds(idleMs), halfClosed: seconds(halfClosedMs), udpIdle: seconds(idleMs) }
+        ? { idle: seconds(idleMs), halfClosed: seconds(halfClosedMs), udpIdle: seconds(udpIdleMs) }
         : undefined,
     };
   }

@@ -46,6 +46,7 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
       balance,
       signal,
       attemptsMax: attemptsCap,
+      judgedLater: true,
       mayRetry: () => deadlineMs - pool.clock.nowMs() >= tryMsMin,
       onChoice: (choice, tried) => {
         described = describe(pool, choice, tried, balance);

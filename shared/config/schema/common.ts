@@ -73,8 +73,12 @@ const commandWordsMax = 64; // a check is a program and a few options, no script
 export const healthSchema = crossCheck(
   z.strictObject({
     type: z
-      .enum(["http", "tcp", "exec"])
-      .describe("http passes on an expected status, tcp on a connect, exec on a program that ends with 0"),
+      .enum(["http", "tcp", "udp", "exec"])
+      .describe(
+        "http passes on an expected status, tcp on a connect, udp on an answer, exec on a program that ends with 0",
+      ),
+    send: z.string().min(1).max(512).default("health").describe("datagram of a udp check; 0x… is bytes in hex"),
+    expect: z.string().max(512).optional().describe("what its answer must contain; default: any answer passes"),
     port: z.int().min(1).max(65_535).optional().describe("where to check; default: the endpoint's own port"),
     path: z.string().startsWith("/").default("/health").describe("target of the GET of an http check"),
     host: z.string().optional().describe("Host header of an http check; default: the address"),
