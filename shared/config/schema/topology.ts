@@ -235,8 +235,7 @@ function* serviceClashes({ services }: Topology): Iterable<Clash> {
     const { port } = service;
     if (port === undefined) continue;
     const other = port === adminPort ? "the admin listeners" : seen.get(port);
-    if (protocolOf[name] === "udp") yield { path: at("port"), message: `forwarders carry TCP: ${name} has no port` };
-    else if (other !== undefined) yield { path: at("port"), message: `${port} is the port of ${other} already` };
+    if (other !== undefined) yield { path: at("port"), message: `${port} is the port of ${other} already` };
     seen.set(port, name);
   }
 }
