@@ -175,7 +175,7 @@ function guard({ limits, timeouts }: KernelTable, family: Family): string {
     timeouts ? `meta l4proto ${protocol} ct timeout set "idle_${protocol}${family}"; ` : "",
   );
   return [
-    `chain guard${family} { ct state != new return; `,
+    `chain guard${family} { `,
     // Only a SYN begins a connection: what goes on without one was never ours, or is ours no more.
     "tcp flags & (syn | ack) != syn return; ",
     ...idle,
@@ -188,7 +188,10 @@ function guard({ limits, timeouts }: KernelTable, family: Family): string {
 }
 
 function hooks(table: KernelTable, families: readonly Family[]): string[] {
-  const guards = families.map((family) => `${toListener(family)} @listeners${family} jump guard${family}; `).join("");
+  // The state first: all but the first packet of a connection are let through by one comparison.
+  const guards = families
+    .map((family) => `ct state new ${toListener(family)} @listeners${family} jump guard${family}; `)
+    .join("");
   const dispatch = families.map((family) => `${toListener(family)} vmap @services${family}; `).join("");
   const onlyNew = "tcp flags & (syn | ack) != syn return; ";
   const ours = `ct mark & 0xffff0000 == ${tagOf(table)}`;
