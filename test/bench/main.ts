@@ -1,12 +1,13 @@
 import { Command, Option } from "commander";
 import { messageOf } from "#shared/core/error.ts";
 import { benchDns } from "./dns/bench.ts";
+import { benchHttp } from "./http/bench.ts";
 import { coreCount } from "./programs.ts";
 import { benchTcp } from "./tcp/bench.ts";
 import type { Subject } from "./subject.ts";
 
 /** One file a subject. */
-const subjects = { dns: benchDns, tcp: benchTcp } as const satisfies Record<string, Subject>;
+const subjects = { dns: benchDns, http: benchHttp, tcp: benchTcp } as const satisfies Record<string, Subject>;
 
 const command = new Command("npm run bench --")
   .description(
