@@ -66,6 +66,17 @@ describe("the wheel", () => {
     expect(deadline.firedMs).toEqual([50, 100, 150]);
   });
 
+  for (const lateTicks of [1, 2, 511, 512, 513])
+    it(`ends its turn when it is ${lateTicks} ticks late and the only deadline is armed for long`, async () => {
+      const { clock, wheel, deadline } = setUp();
+      deadline.again = () => deadline.firedMs.length < 2 && wheel.arm(deadline, 60_000);
+      wheel.arm(deadline, 50);
+      await clock.stall(50 + 50 * lateTicks);
+      expect(deadline.firedMs).toEqual([50 + 50 * lateTicks]);
+      await clock.advance(60_100);
+      expect(deadline.firedMs).toHaveLength(2);
+    });
+
   it("fires late what a blocked process has missed", async () => {
     const { clock, wheel, deadline } = setUp();
     wheel.arm(deadline, 100);

@@ -25,6 +25,8 @@ export class Wheel {
   #count = 0;
   #tick = 0;
   #isTurning = false;
+  /** Slots are being emptied: where the wheel stands must not change, or a slot would be filled while it is emptied. */
+  #isEmptying = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -38,7 +40,8 @@ export class Wheel {
 
   /** From now on it is due `delayMs` after `nowMs`. */
   arm(deadline: Deadline, delayMs: number, nowMs = this.#clock.nowMs()): void {
-    if (this.#count === 0) this.#tick = this.#tickAt(nowMs); // Nothing turned the wheel while it was empty.
+    // Nothing turned the wheel while it was empty.
+    if (this.#count === 0 && !this.#isEmptying) this.#tick = this.#tickAt(nowMs);
     deadline.dueMs = nowMs + delayMs;
     const wantedTick = Math.ceil((deadline.dueMs - this.#startMs) / tickMs);
     // Later than where it waits: its slot will move it on. So a deadline that moves with every byte costs nothing.
@@ -85,10 +88,12 @@ export class Wheel {
     this.#isTurning = false;
     const nowMs = this.#clock.nowMs();
     const nowTick = this.#tickAt(nowMs);
+    this.#isEmptying = true;
     while (this.#tick < nowTick && this.#count > 0) {
       this.#tick++;
       this.#empty(this.#tick % slots, nowMs);
     }
+    this.#isEmptying = false;
     if (this.#count > 0) this.#keepTurning();
   }
 
