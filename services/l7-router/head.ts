@@ -149,10 +149,11 @@ function readAuthority(
   if (hosts.length > 1) return bad("more than one Host");
   const own = hosts[0]?.trim();
   if (own === undefined && raw.version === "1.1") return bad("no Host");
-  if (own !== undefined && !parseAuthority(own)) return bad("an invalid Host");
+  const ofHost = own === undefined ? undefined : parseAuthority(own);
+  if (own !== undefined && !ofHost) return bad("an invalid Host");
   const text = ofTarget ?? own;
   if (text === undefined) return { host: "", port: undefined, text: "" };
-  const authority = parseAuthority(text);
+  const authority = ofTarget === undefined ? ofHost : parseAuthority(ofTarget);
   return authority ? { host: authority.host, port: authority.port, text } : bad("an invalid authority in the target");
 }
 

@@ -1,4 +1,4 @@
-import { keyOf, tokensOf } from "#l7-router/headers.ts";
+import { keyOf, tokensOf, valueOf } from "#l7-router/headers.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 
 /** Meant for the next hop alone. @see RFC 9110 §7.6.1; Proxy-Connection, Proxy-Auth*: RFC 9110 appendix B, §11.7 */
@@ -22,7 +22,7 @@ const hopByHop: ReadonlySet<string> = new Set([
 export function endToEnd(
   headers: HeaderList,
   without?: ReadonlySet<string>,
-  listed: readonly string[] = tokensOf(headers, "connection"),
+  listed: readonly string[] = listedBy(headers),
 ): string[] {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
@@ -32,6 +32,14 @@ export function endToEnd(
     kept.push(name, headers[i + 1] ?? "");
   }
   return kept;
+}
+
+const nothing: readonly string[] = [];
+
+/** What Connection names; mostly it says keep-alive or close, which names nothing. */
+function listedBy(headers: HeaderList): readonly string[] {
+  const value = valueOf(headers, "connection");
+  return value === undefined || value === "keep-alive" || value === "close" ? nothing : tokensOf(headers, "connection");
 }
 
 /** Fields that decide framing, routing or rights: never believed from a trailer. @see RFC 9110 §6.5.1 */

@@ -19,6 +19,7 @@ import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
 import { addEnd, addPiece, dateNow, textOfLines } from "./message.ts";
 import { Outbox } from "./outbox.ts";
+import type { OutboxOwner } from "./outbox.ts";
 
 /** What a connection needs of its listener. */
 export interface ClientOwner {
@@ -36,7 +37,7 @@ const lingerMs = 5_000; // as nginx' lingering_timeout
 const emptyHead: RawHead = { method: "", target: "", version: "1.1", headers: [] };
 
 /** One connection of a client: reads requests strictly, one after the other, and carries their answers. */
-export class WireClient extends Deadline implements Downstream {
+export class WireClient extends Deadline implements Downstream, OutboxOwner {
   readonly peer: string;
   readonly local: string;
   head = emptyHead;
@@ -64,7 +65,7 @@ export class WireClient extends Deadline implements Downstream {
     super();
     this.#socket = socket;
     this.#owner = owner;
-    this.#outbox = new Outbox(socket, () => this.#onWritten());
+    this.#outbox = new Outbox(socket, this);
     this.#parser = new HeadParser("request", owner.bounds);
     const bytes = parseAddress(socket.remoteAddress ?? "");
     this.peer = bytes ? formatAddress(bytes) : "";
@@ -99,10 +100,14 @@ export class WireClient extends Deadline implements Downstream {
     if (this.#isDeaf) return;
     this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
     this.#step();
-    if (!this.#taker || (this.#held?.length ?? 0) <= heldBytesMax) return;
+    if (!this.#taker || !this.#holdsTooMuch) return;
     if (this.#isUpgrading) return this.destroy(); // A client has nothing to send before it is answered (RFC 6455 §4.1).
     this.#socket.pause();
   };
+
+  get #holdsTooMuch(): boolean {
+    return this.#held !== undefined && this.#held.length > heldBytesMax;
+  }
 
   /** Goes on with what is held, as far as it can. */
   #step(): void {
@@ -179,7 +184,7 @@ export class WireClient extends Deadline implements Downstream {
   inform(status: number, headers: HeaderList): void {
     if (this.head.version === "1.0" || this.#isHeadSent || !this.#taker) return;
     this.#informations ??= new Informations();
-    if (!this.#informations.admits(status, headers, this.#socket.writableNeedDrain)) return;
+    if (!this.#informations.admits(status, headers, this.#outbox.isBusy)) return;
     this.#outbox.add(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${textOfLines(headers)}\r\n`);
     this.#outbox.flush();
   }
@@ -219,15 +224,13 @@ export class WireClient extends Deadline implements Downstream {
   flush(): boolean {
     if (!this.#taker) return true;
     this.#isHeadSent = true;
-    const hasRoom = this.#outbox.flush();
-    if (this.#isAnswerEnded && this.#outbox.isEmpty) this.#taken();
-    return hasRoom;
+    return this.#outbox.flush();
   }
 
-  #onWritten(): void {
+  onWritten(wasFull: boolean): void {
     if (!this.#taker) return;
-    if (!this.#isAnswerEnded) this.#taker.onClientRoom();
-    else if (this.#outbox.isEmpty) this.#taken();
+    if (this.#isAnswerEnded) this.#taken();
+    else if (wasFull) this.#taker.onClientRoom();
   }
 
   /** The kernel has the whole answer: the next request, or the end. */
@@ -239,8 +242,9 @@ export class WireClient extends Deadline implements Downstream {
     if (this.#closes) return this.#linger();
     const { wheel, limits } = this.#owner;
     wheel.arm(this, limits.idleMs);
-    if (this.#socket.isPaused()) this.#socket.resume();
     this.#step();
+    const isBodyHeldBack = this.#isInBody && !this.#isBodyWanted; // Its request says when.
+    if (this.#socket.isPaused() && !isBodyHeldBack && !this.#holdsTooMuch) this.#socket.resume();
   }
 
   switchProtocols(headers: HeaderList): Duplex {
@@ -249,7 +253,7 @@ export class WireClient extends Deadline implements Downstream {
     this.#isDeaf = true;
     this.#owner.wheel.disarm(this);
     this.#outbox.add(`HTTP/1.1 101 Switching Protocols\r\n${textOfLines(headers)}\r\n`);
-    this.#outbox.flush();
+    this.#outbox.flushNow();
     socket.off("data", this.#onData);
     socket.off("end", this.#onEnd);
     socket.pause();
@@ -270,7 +274,6 @@ export class WireClient extends Deadline implements Downstream {
   #refuse(refused: Refusal): void {
     this.#owner.onRefused(refused);
     this.#outbox.add(rawReply(refused, STATUS_CODES[refused.status] ?? ""));
-    this.#outbox.flush();
     this.#linger();
   }
 
@@ -279,6 +282,7 @@ export class WireClient extends Deadline implements Downstream {
   #linger(): void {
     this.#isDeaf = true;
     this.#held = undefined;
+    this.#outbox.flushNow();
     this.#socket.end();
     this.#socket.resume();
     this.#owner.wheel.disarm(this);

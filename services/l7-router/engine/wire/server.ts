@@ -10,6 +10,7 @@ import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
 import { addEnd, addPiece, textOfLines } from "./message.ts";
 import { Outbox } from "./outbox.ts";
+import type { OutboxOwner } from "./outbox.ts";
 
 // Four times what a client may send: servers set many cookies. The size is the bound, not the number of lines.
 const answerBounds: HeadBounds = { bytesMax: 65_536, targetBytesMax: 0, linesMax: 16_384 };
@@ -24,7 +25,7 @@ interface Framed {
 }
 
 /** One connection to a server: sends a request, reads its answer strictly, and then the next. */
-export class WireServer implements UpstreamConnection {
+export class WireServer implements UpstreamConnection, OutboxOwner {
   readonly facts: ConnectionFacts;
   uses = 0;
   readonly #socket: Socket;
@@ -45,7 +46,7 @@ export class WireServer implements UpstreamConnection {
     const { socket } = facts;
     this.facts = facts;
     this.#socket = socket;
-    this.#outbox = new Outbox(socket, () => this.#taker?.onServerRoom());
+    this.#outbox = new Outbox(socket, this);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
@@ -76,6 +77,10 @@ export class WireServer implements UpstreamConnection {
 
   flush(): boolean {
     return this.#outbox.flush();
+  }
+
+  onWritten(wasFull: boolean): void {
+    if (wasFull) this.#taker?.onServerRoom();
   }
 
   pause(): void {
