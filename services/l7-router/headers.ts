@@ -72,6 +72,7 @@ export interface Survey {
   xForwardedHost: readonly string[];
   xRequestId: readonly string[];
   traceparent: readonly string[];
+  maxForwards: readonly string[];
   /** Many servers read "_" as "-": X_Forwarded_For would pass for X-Forwarded-For. */
   hasUnderscore: boolean;
 }
@@ -94,6 +95,7 @@ export function survey(headers: HeaderList): Survey {
     xForwardedHost: none,
     xRequestId: none,
     traceparent: none,
+    maxForwards: none,
     hasUnderscore: false,
   };
   for (let i = 0; i < headers.length; i += 2) note(seen, headers[i] ?? "", headers[i + 1] ?? "");
@@ -128,6 +130,8 @@ function note(seen: Survey, name: string, value: string): void {
       return void (seen.xRequestId = [...seen.xRequestId, value]);
     case "traceparent":
       return void (seen.traceparent = [...seen.traceparent, value]);
+    case "max-forwards":
+      return void (seen.maxForwards = [...seen.maxForwards, value]);
     default:
       if (name.includes("_")) seen.hasUnderscore = true;
   }

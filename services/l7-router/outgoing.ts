@@ -1,6 +1,7 @@
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
+import { hopsLeft } from "./own-answers.ts";
 import { hasTraceparent, rebuiltHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
@@ -21,11 +22,18 @@ function outgoingHeaders(head: RequestHead, forwarded: Forwarded, fallbackHost: 
   const lines = ["Host", head.authority === "" ? fallbackHost : head.authority];
   for (const text of endToEnd(headers, without, seen.connection)) lines.push(text);
   for (const text of forwarded.headers) lines.push(text);
+  const hops = head.method === "OPTIONS" ? hopsLeft(head) : undefined;
+  const hopsAt = hops === undefined ? -1 : lines.findIndex(isMaxForwards);
+  if (hops !== undefined && hopsAt >= 0) lines[hopsAt + 1] = String(hops - 1);
   if (head.expectsContinue && head.framing.kind !== "none") lines.push("Expect", "100-continue");
   if (head.upgrade) lines.push("Connection", "Upgrade", "Upgrade", "websocket");
   else if (takesTrailers(seen.te)) lines.push("TE", "trailers", "Connection", "TE");
   for (const text of framingLines(head)) lines.push(text);
   return lines;
+}
+
+function isMaxForwards(text: string, index: number): boolean {
+  return index % 2 === 0 && text.toLowerCase() === "max-forwards";
 }
 
 /** Framing is always said, whatever the method: an unframed body would be read as the next request. @see RFC 9112 §6.3 */
