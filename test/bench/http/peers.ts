@@ -1,7 +1,18 @@
 /** Configs of the servers under test: the same routes, forwarding headers and kept-alive connections for each. */
 
 /** Paths that come before the one that is asked for, so that every server has a table to look through. */
-const otherPaths = ["api/orders", "images", "static", "admin", "live", "auth", "search", "cart", "events", "feed"];
+export const otherPaths = [
+  "api/orders",
+  "images",
+  "static",
+  "admin",
+  "live",
+  "auth",
+  "search",
+  "cart",
+  "events",
+  "feed",
+];
 
 export interface Ports {
   /** Where the proxy listens, and the backend. */
