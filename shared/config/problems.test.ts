@@ -138,7 +138,7 @@ describe("a wrong value is told with its place, what was expected, what stood th
     {
       name: "an unknown key, near to none",
       pool: "endpoints: []\noutlier: {colour: red}",
-      says: '6:15 pools.api.outlier: unknown key "colour" (known: consecutiveFailures, ejectFor, maxEjectedPercent)',
+      says: '6:15 pools.api.outlier: unknown key "colour" (known: consecutiveFailures, ejectFor, maxEjectedPercent, errorPercent, slowerThan, window, requestsMin)',
     },
     {
       name: "a name of Object.prototype as key",

@@ -10,6 +10,7 @@ import type { Metrics } from "#shared/observe/metrics.ts";
 import { ChoiceOrder } from "./choice-order.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointOwner, Standing } from "./endpoint.ts";
+import { medianOf } from "./outlier-window.ts";
 import { canSpare } from "./outlier.ts";
 import { takeCensus } from "./panic.ts";
 import type { Census } from "./panic.ts";
@@ -227,6 +228,7 @@ export class Pool implements AdminPool {
       clock: this.clock,
       outlierRules: () => this.#config.outlier,
       mayEject: () => this.#mayEject(),
+      medianOfOthersMs: (endpoint) => this.#medianOfOthersMs(endpoint),
       standingChanged: (endpoint, before) => this.#standingChanged(endpoint, before),
     };
   }
@@ -235,6 +237,13 @@ export class Pool implements AdminPool {
     const { outlier } = this.#config;
     const ejected = this.#endpoints.filter((endpoint) => endpoint.ejected).length;
     return outlier !== undefined && canSpare(ejected, this.#endpoints.length, outlier);
+  }
+
+  #medianOfOthersMs(endpoint: Endpoint): number | undefined {
+    const means: number[] = [];
+    for (const other of this.#endpoints)
+      if (other !== endpoint && other.eligible && other.meanMs !== undefined) means.push(other.meanMs);
+    return medianOf(means);
   }
 
   #standingChanged(endpoint: Endpoint, before: Standing): void {

@@ -139,8 +139,17 @@ export const outlierSchema = z
     consecutiveFailures: count(1_000).default(5).describe("failures of real traffic in a row that eject"),
     ejectFor: durationSchema.prefault("30s").describe("of the first ejection; each further one in a row lasts longer"),
     maxEjectedPercent: z.int().min(0).max(100).default(50).describe("of the endpoints of a pool, at a time"),
+    errorPercent: z.int().min(1).max(100).optional().describe("share of failed requests in a window that ejects"),
+    slowerThan: z
+      .number()
+      .min(1.5)
+      .max(1_000)
+      .optional()
+      .describe("times the median of the others: a mean time to the first byte in a window that ejects"),
+    window: durationSchema.prefault("10s").describe("over which shares and means are taken"),
+    requestsMin: count(1_000_000).default(20).describe("of one endpoint in a window; fewer say nothing"),
   })
-  .transform(({ ejectFor, ...rest }) => ({ ...rest, ejectForMs: ejectFor }));
+  .transform(({ ejectFor, window, ...rest }) => ({ ...rest, ejectForMs: ejectFor, windowMs: window }));
 
 export const retriesSchema = z
   .strictObject({
