@@ -75,7 +75,15 @@ export class OutlierWindow {
   }
 }
 
-/** The middle one, or the lower of the two in the middle: a few slow ones do not make slowness normal. */
-export function medianOf(values: readonly number[]): number | undefined {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
+interface Timed {
+  readonly eligible: boolean;
+  readonly meanMs: number | undefined;
+}
+
+/** The middle one of the means of all eligible but one, or the lower of the two in the middle: a few slow ones do not make
+ * slowness normal. Undefined where none has a mean. */
+export function medianMeanMs(all: readonly Timed[], except: Timed): number | undefined {
+  const means: number[] = [];
+  for (const one of all) if (one !== except && one.eligible && one.meanMs !== undefined) means.push(one.meanMs);
+  return means.toSorted((a, b) => a - b)[Math.floor((means.length - 1) / 2)];
 }

@@ -10,7 +10,7 @@ import type { Metrics } from "#shared/observe/metrics.ts";
 import { ChoiceOrder } from "./choice-order.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointOwner, Standing } from "./endpoint.ts";
-import { medianOf } from "./outlier-window.ts";
+import { medianMeanMs } from "./outlier-window.ts";
 import { canSpare } from "./outlier.ts";
 import { takeCensus } from "./panic.ts";
 import type { Census } from "./panic.ts";
@@ -172,7 +172,8 @@ export class Pool implements AdminPool {
     this.#setEndpoints(config.endpoints);
     if (!config.outlier) for (const endpoint of this.#endpoints) endpoint.giveBack();
     this.#checks.set(config.health, this.#endpoints);
-    if (before.health && !config.health) this.#assumeHealth();
+    if (before.health && !config.health)
+      for (const endpoint of this.#endpoints) endpoint.setHealth(assumedHealth(this.clock.nowMs()));
     this.#membersChanged();
   }
 
@@ -228,7 +229,7 @@ export class Pool implements AdminPool {
       clock: this.clock,
       outlierRules: () => this.#config.outlier,
       mayEject: () => this.#mayEject(),
-      medianOfOthersMs: (endpoint) => this.#medianOfOthersMs(endpoint),
+      medianOfOthersMs: (endpoint) => medianMeanMs(this.#endpoints, endpoint),
       standingChanged: (endpoint, before) => this.#standingChanged(endpoint, before),
     };
   }
@@ -237,13 +238,6 @@ export class Pool implements AdminPool {
     const { outlier } = this.#config;
     const ejected = this.#endpoints.filter((endpoint) => endpoint.ejected).length;
     return outlier !== undefined && canSpare(ejected, this.#endpoints.length, outlier);
-  }
-
-  #medianOfOthersMs(endpoint: Endpoint): number | undefined {
-    const means: number[] = [];
-    for (const other of this.#endpoints)
-      if (other !== endpoint && other.eligible && other.meanMs !== undefined) means.push(other.meanMs);
-    return medianOf(means);
   }
 
   #standingChanged(endpoint: Endpoint, before: Standing): void {
@@ -284,11 +278,6 @@ export class Pool implements AdminPool {
     if (this.measuresByChecks && result.passed) endpoint?.observeLatency(tookMs, atMs);
     endpoint?.setHealth(observe(endpoint.health, { ...result, atMs }, health));
     for (const listener of this.#checkListeners) listener();
-  }
-
-  #assumeHealth(): void {
-    const nowMs = this.clock.nowMs();
-    for (const endpoint of this.#endpoints) endpoint.setHealth(assumedHealth(nowMs));
   }
 
   #firstRoundIsOver(): void {

@@ -5,7 +5,6 @@ import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/c
 import { reset } from "#l7-router/end.ts";
 import { clientGone } from "#l7-router/failures.ts";
 import type { Framing, RawHead } from "#l7-router/head.ts";
-import { keyOf } from "#l7-router/headers.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 import { Informations } from "#l7-router/informations.ts";
 import { RefusedError, refusal } from "#l7-router/refusal.ts";
@@ -17,7 +16,7 @@ import type { AnswerHead, Downstream, DownstreamTaker, ListenerLimits } from "..
 import { BodyReader } from "./body-reader.ts";
 import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
-import { addEnd, addPiece, dateNow, textOfLines } from "./message.ts";
+import { addEnd, addPiece, dateNow, hasDate, textOfLines } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxOwner } from "./outbox.ts";
 
@@ -243,8 +242,8 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     const { wheel, limits } = this.#owner;
     wheel.arm(this, limits.idleMs);
     this.#step();
-    const isBodyHeldBack = this.#isInBody && !this.#isBodyWanted; // Its request says when.
-    if (this.#socket.isPaused() && !isBodyHeldBack && !this.#holdsTooMuch) this.#socket.resume();
+    const mayRead = !this.#holdsTooMuch && (this.#isBodyWanted || !this.#isInBody); // Its request says when.
+    if (mayRead && this.#socket.isPaused()) this.#socket.resume();
   }
 
   switchProtocols(headers: HeaderList): Duplex {
@@ -315,9 +314,4 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     taker.onClientError(clientGone());
     this.#socket.destroy();
   }
-}
-
-function hasDate(headers: HeaderList): boolean {
-  for (let i = 0; i < headers.length; i += 2) if (keyOf(headers[i] ?? "") === "date") return true;
-  return false;
 }

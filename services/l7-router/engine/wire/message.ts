@@ -1,3 +1,4 @@
+import { keyOf } from "#l7-router/headers.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -33,4 +34,9 @@ export function dateNow(): string {
     dateText = new Date(now).toUTCString();
   }
   return dateText;
+}
+
+export function hasDate(headers: HeaderList): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (keyOf(headers[i] ?? "") === "date") return true;
+  return false;
 }
