@@ -89,6 +89,10 @@ export class Endpoint implements Candidate {
     return this.#config.weight * this.#weightShare;
   }
 
+  get configuredWeight(): number {
+    return this.#config.weight;
+  }
+
   get eligible(): boolean {
     return this.#standing.eligible;
   }

@@ -139,7 +139,9 @@ export class Pool implements AdminPool {
   choose(request: ChooseRequest): PoolChoice {
     if (this.#isOrderStale) this.#rebuildOrder();
     const { hash, tried, balance = this.#balance, peek = false } = request;
-    const step = this.#order.stepFor(tried);
+    // A client that has a place of its own keeps it, and whoever only looks sees the rule.
+    const isFree = tried.length === 0 && balance !== "ip-hash" && !peek;
+    const step = isFree ? this.#order.spread() : this.#order.stepFor(tried);
     const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
     if (step && endpoint) return { endpoint, reason: step.reason };
     return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };
@@ -160,7 +162,7 @@ export class Pool implements AdminPool {
   /** The choice with every candidate's reason, for explain and trace. Describe it before anything else happens. */
   describe(choice: PoolChoice, tried: readonly Endpoint[], balance = this.#balance): Choice {
     if (this.#isOrderStale) this.#rebuildOrder();
-    const members = this.#order.stepFor(tried)?.group.members ?? [];
+    const members = this.#order.membersOf(choice.endpoint, tried);
     return describeChoice({ pool: this.name, balance, choice, tried, members, endpoints: this.#endpoints });
   }
 
@@ -302,7 +304,7 @@ export class Pool implements AdminPool {
   }
 
   #rebuildOrder(): void {
-    this.#order.rebuild(this.#endpoints, this.#census);
+    this.#order.rebuild(this.#endpoints, this.#census, this.#config.spillOverBelow);
     this.#isOrderStale = false;
   }
 

@@ -184,6 +184,14 @@ export const poolSchema = crossCheck(
       .max(100)
       .default(50)
       .describe("percent of endpoints that must be eligible; below it all are used"),
+    spillOverBelow: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe(
+        "percent of the own zone's weight that must be eligible; below it other zones take what is missing, but with ip-hash",
+      ),
   }),
   (pool, context) => {
     const seen = new Set<string>();
