@@ -11,13 +11,21 @@ export const types = {
   TXT: 16,
   AAAA: 28,
   OPT: 41,
+  DS: 43,
+  RRSIG: 46,
+  NSEC: 47,
+  DNSKEY: 48,
+  CDS: 59,
+  CDNSKEY: 60,
+  /** Only as a bit of an NSEC: the name does not exist. @see RFC 9824 §3.5 */
+  NXNAME: 128,
   IXFR: 251,
   AXFR: 252,
   ANY: 255,
 } as const;
 
 /** Types that people ask for and that have a name in logs, metrics and explain, beside `types`. */
-const otherTypes = { SRV: 33, DS: 43, RRSIG: 46, DNSKEY: 48, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
+const otherTypes = { SRV: 33, SVCB: 64, HTTPS: 65, CAA: 257 } as const;
 
 const typeNames = new Map<number, string>(
   Object.entries({ ...types, ...otherTypes }).map(([name, code]) => [code, name] as const),
