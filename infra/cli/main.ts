@@ -4,6 +4,7 @@ import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
+import { addDnssec } from "./commands/dnssec.ts";
 import { addDown } from "./commands/down.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
@@ -12,7 +13,7 @@ import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
 /** In the order of the help. */
-const commands = [addUp, addDown, addStatus, addTrace, addChaos, addCheck, addRun];
+const commands = [addUp, addDown, addStatus, addTrace, addChaos, addCheck, addDnssec, addRun];
 
 /** Runs one command.
  * @param argv without the program's own name

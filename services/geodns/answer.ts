@@ -1,14 +1,18 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import type { CompiledNode, Entry } from "./compiled/zones.ts";
-import { decide } from "./decide.ts";
+import { decide, steeredAnswer } from "./decide.ts";
 import type { Decision } from "./decide.ts";
+import type { SteeredBodies } from "./compiled/steered.ts";
+import { isOfEveryName, secure } from "./dnssec/secure.ts";
+import { signAnswer } from "./dnssec/signed-answer.ts";
+import type { SignedAnswer } from "./dnssec/signed-answer.ts";
 import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { compileBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
+import { compileBody, emptyBody, tcpBytesMax, truncatedBody } from "./wire/body.ts";
 import type { Body } from "./wire/body.ts";
-import { classes, notReadyError, rcodes, types } from "./wire/codes.ts";
+import { classes, rcodes, types } from "./wire/codes.ts";
 import { Query, udpReplyBytesMax } from "./wire/query.ts";
-import { encodeExtendedError, optBytes, udpBytesMax, writeReply } from "./wire/reply.ts";
+import { extendedErrors, optBytes, udpBytesMax, writeReply } from "./wire/reply.ts";
 import type { ReplyHead } from "./wire/reply.ts";
 
 export type Transport = "udp" | "tcp";
@@ -19,12 +23,23 @@ export interface Client {
   readonly address: AddressBytes;
 }
 
-const notReady = encodeExtendedError(notReadyError, "the first health checks are under way");
 const refusals = new Map<number, ReplyHead>(
   Object.values(rcodes).map((rcode) => [rcode, { rcode, authoritative: false }] as const),
 );
 const refusedHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false };
-const startingHead: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: notReady };
+const startingHead: ReplyHead = {
+  rcode: rcodes.SERVFAIL,
+  authoritative: false,
+  extendedError: extendedErrors.notReady,
+};
+const limitedOverUdp: ReplyHead = { rcode: rcodes.NOERROR, authoritative: true };
+const limitedOverTcp: ReplyHead = {
+  rcode: rcodes.SERVFAIL,
+  authoritative: false,
+  extendedError: extendedErrors.signingLimit,
+};
+
+const noAddress = new Uint8Array(4);
 
 /** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
  * string or closure, but for what is not compiled. */
@@ -37,9 +52,17 @@ export class Answerer {
   /** Set where the answer was not taken from what is compiled: for who asked, and why. */
   decision: Decision | undefined;
   #scope = 0;
+  /** The name that was asked stands there itself: no wildcard stands for it, and it is not missing. */
+  #isExact = false;
+  #signingRound = 0;
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot;
+  }
+
+  /** Signatures may be due: signed answers are made anew, each when it is next asked for. */
+  renewSigned(): void {
+    this.#signingRound++;
   }
 
   /** Answers one message. Never throws on bad input.
@@ -54,13 +77,19 @@ export class Answerer {
     const verdict = query.read(message);
     if (verdict === "silence") return 0;
     if (verdict === "refused") return this.#write(out, transport, refusals.get(query.rcode) ?? refusedHead, emptyBody);
-    if (query.isTraced || query.class !== classes.IN || isTransfer(query.type))
+    if (query.isTraced || query.class !== classes.IN || isRare(query.type))
       return this.#answerSlowly(client, transport, out);
 
     const entry = this.#find();
     if (!entry) return this.#write(out, transport, refusedHead, emptyBody);
+    const signs = query.dnssecOk && entry.needsSigning;
+    // What is made up by whoever asks is signed on demand; CO, which few set, may change the rcode.
+    if (signs && (!this.#isExact || query.compactOk)) return this.#answerSlowly(client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
-    return this.#write(out, transport, entry, entry.body);
+    if (!signs) return this.#write(out, transport, entry, entry.body);
+    const signed = this.#signedStatic(entry);
+    if (!signed) return this.#answerSlowly(client, transport, out);
+    return this.#write(out, transport, signed.head, signed.body);
   }
 
   /** Undefined outside every dnsZone. */
@@ -68,6 +97,7 @@ export class Answerer {
     const { query } = this;
     const { table } = this.snapshot.compiled.zones;
     const node = table.find(query, 0);
+    this.#isExact = node !== undefined;
     if (node) return entryOf(node, query.type);
     for (let label = 1; label <= query.labels; label++) {
       const encloser = table.find(query, label);
@@ -91,13 +121,39 @@ export class Answerer {
         : subnetBytes === 16
           ? tree.findIpv6(subnetAddress, 0)
           : tree.find(client.address);
-    const one = names.byChoice[names.answers.choiceOf[valueOf(found)] ?? 0];
-    const body = one?.bodies[one.turns.take()];
+    const choice = names.answers.choiceOf[valueOf(found)] ?? 0;
+    const one = names.byChoice[choice];
+    const turn = one?.turns.take() ?? 0;
+    const body = one?.bodies[turn];
     if (!one || !body) return this.#answerSlowly(client, transport, out);
     one.choice.answered++;
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
     if (subnetBytes > 0) this.#scope = depthOf(found);
-    return this.#write(out, transport, entry, body);
+    if (!query.dnssecOk || !entry.needsSigning) return this.#write(out, transport, entry, body);
+    const signed = this.#signedSteered(entry, names, choice, turn);
+    if (!signed) return this.#answerSlowly(client, transport, out);
+    return this.#write(out, transport, signed.head, signed.body);
+  }
+
+  #signedStatic(entry: Entry): SignedAnswer | undefined {
+    if (entry.signed?.round === this.#signingRound) return entry.signed;
+    const { name, type } = this.query;
+    const question = { name, type, class: classes.IN };
+    const decision = decide(question, { client: noAddress, subnet: undefined }, this.snapshot, true);
+    entry.signed = signAnswer(decision, question, this.snapshot, this.#signingRound);
+    return entry.signed;
+  }
+
+  #signedSteered(entry: Entry, names: SteeredBodies, choice: number, turn: number): SignedAnswer | undefined {
+    const row = (names.signed[choice] ??= []);
+    if (row[turn]?.round === this.#signingRound) return row[turn];
+    const steered = this.snapshot.compiled.zones.steered[entry.steered];
+    const addresses = names.byChoice[choice]?.turns.orders[turn];
+    if (!steered || !addresses) return undefined;
+    const { question: name, type, resolution } = steered;
+    const sections = steeredAnswer(type, resolution, names.answers.view, addresses);
+    const decision = { rcode: "NOERROR", authoritative: true, ...sections } as const;
+    return (row[turn] = signAnswer(decision, { name, type, class: classes.IN }, this.snapshot, this.#signingRound));
   }
 
   /** With the reasons, for what is traced or rare. */
@@ -108,10 +164,21 @@ export class Answerer {
     const decision = decide({ name, type, class: query.class }, asker, this.snapshot);
     this.decision = decision;
     this.#scope = decision.scopePrefix;
-    const { authoritative } = decision;
-    const extendedError = decision.reason === "STARTING" ? notReady : undefined;
-    const head = { rcode: rcodes[decision.rcode], authoritative, extendedError };
-    return this.#write(out, transport, head, compileBody(name, decision));
+    const { dnssecOk, compactOk } = query;
+    const secured = secure(
+      decision,
+      { name, type, class: query.class },
+      { dnssecOk, compactOk, transport },
+      this.snapshot,
+    );
+    if (secured.isLimited) {
+      this.decision = { ...decision, reason: "LIMIT_REACHED", rule: "signing on demand", answers: [], authority: [] };
+      if (transport === "udp") return this.#write(out, transport, limitedOverUdp, truncatedBody);
+      return this.#write(out, transport, limitedOverTcp, emptyBody);
+    }
+    const { authoritative, extendedError } = decision;
+    const head = { rcode: rcodes[secured.rcode], authoritative, extendedError, compactOk: secured.compactOk };
+    return this.#write(out, transport, head, compileBody(name, secured));
   }
 
   /** Whole record sets are left out until the rest fits. */
@@ -132,6 +199,7 @@ function entryOf(node: CompiledNode, type: number): Entry {
   return node.entries.get(type) ?? node.other;
 }
 
-function isTransfer(type: number): boolean {
-  return type === types.AXFR || type === types.IXFR;
+/** Types that stand nowhere, but are not answered as if they were missing. */
+function isRare(type: number): boolean {
+  return type === types.AXFR || type === types.IXFR || type === types.NXNAME || isOfEveryName(type);
 }

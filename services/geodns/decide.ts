@@ -10,6 +10,7 @@ import type { Sections } from "./wire/body.ts";
 import { classes, types } from "./wire/codes.ts";
 import type { Rcode } from "./wire/codes.ts";
 import type { Name } from "./wire/name.ts";
+import { extendedErrors } from "./wire/reply.ts";
 import { resolve } from "./zone/resolve.ts";
 import type { Resolution } from "./zone/resolve.ts";
 
@@ -46,6 +47,7 @@ export interface Decision extends Sections {
   /** Leading bits of the client's address that the answer depends on. */
   readonly scopePrefix: number;
   readonly steered?: SteeredChoice;
+  readonly extendedError?: Uint8Array;
 }
 
 const staticRecords = { reason: "OK", rule: "static records" } as const;
@@ -58,6 +60,7 @@ export function decide(question: Question, asker: Asker, snapshot: Snapshot, pee
   if (question.class === classes.CH) return decideChaos(question, snapshot);
   if (question.class !== classes.IN) return refused("a class that is not served");
   if (question.type === types.AXFR || question.type === types.IXFR) return refused("zone transfers are not served");
+  if (question.type === types.NXNAME) return notAskable;
   const resolution = resolve(snapshot.zones, question.name, question.type);
   if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
   if (resolution.steered) return decideSteered(question.type, resolution, resolution.steered, asker, snapshot, peek);
@@ -73,6 +76,12 @@ const nothing: Sections = { answers: [], authority: [], additional: [] };
 function bare(rcode: Rcode, why: Pick<Decision, "reason" | "rule">): Decision {
   return { rcode, ...why, authoritative: false, ...nothing, scopePrefix: 0 };
 }
+
+/** @see RFC 9824 §3.5 */
+const notAskable: Decision = {
+  ...bare("FORMERR", { reason: "NOT_SERVED", rule: "NXNAME cannot be asked for" }),
+  extendedError: extendedErrors.notAskable,
+};
 
 function decideChaos({ name, type }: Question, { identity }: Snapshot): Decision {
   const set = type === types.TXT ? identity.chaos.get(name) : undefined;
@@ -96,7 +105,10 @@ function decideSteered(
   // SERVFAIL makes a resolver ask the twin at once. Silence would cost it a time-out, and a guess would send clients to a
   // region that may be down, for as long as the TTL lasts.
   if (!answers?.view.ready)
-    return bare("SERVFAIL", { reason: "STARTING", rule: `first health round of ${serviceName}` });
+    return {
+      ...bare("SERVFAIL", { reason: "STARTING", rule: `first health round of ${serviceName}` }),
+      extendedError: extendedErrors.notReady,
+    };
   const { view } = answers;
   const address = subnet?.address ?? client;
   const located = geo.placeOf(address);

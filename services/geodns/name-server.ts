@@ -1,5 +1,6 @@
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
+import type { Timer } from "#shared/core/clock.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
@@ -9,6 +10,8 @@ import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
 import type { Decision } from "./decide.ts";
+import { Signing, signerStatus, withKeys } from "./dnssec/signing.ts";
+import type { Signers } from "./dnssec/signing.ts";
 import { describe, explain } from "./explain.ts";
 import { geoPartsOf } from "./geo-tree/source.ts";
 import type { GeoParts } from "./geo-tree/source.ts";
@@ -24,11 +27,14 @@ import type { Zone } from "./zone/zone.ts";
 
 const truncatedFlag = 0x02; // of the third byte of a header
 
+const signaturesCheckedEveryMs = 60_000; // hours before any of them ends, and often enough for the times of keys
+
 /** What a config becomes; replaced whole by a reload. */
 interface Parts {
   readonly config: GeodnsConfig;
   readonly geo: GeoParts;
   readonly zones: CompiledZones;
+  readonly signers: Signers;
   readonly services: ReadonlyMap<string, SteeredService>;
 }
 
@@ -40,13 +46,15 @@ export class NameServer implements Service<GeodnsConfig> {
   /** By the address in the config. */
   #listeners = new Map<string, Listener>();
   readonly #answerer: Answerer;
+  readonly #signing: Signing;
+  #signingTimer: Timer | undefined;
   readonly #counters = new Counters();
   #parts: Parts;
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
-    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
-    const server = new NameServer(config, host, geo, zones);
+    const signing = new Signing(host, config);
+    const server = new NameServer(host, await buildParts(config, signing), signing);
     try {
       server.#listeners = await listenAll(config.listen, server.#listening);
     } catch (error) {
@@ -57,8 +65,10 @@ export class NameServer implements Service<GeodnsConfig> {
     return server;
   }
 
-  private constructor(config: GeodnsConfig, host: Host, geo: GeoParts, zones: Parts["zones"]) {
+  private constructor(host: Host, parts: Omit<Parts, "services">, signing: Signing) {
+    const { config } = parts;
     this.#host = host;
+    this.#signing = signing;
     const answerOne = (message: Buffer, client: Client, transport: Transport, out: Uint8Array) =>
       this.#answer(message, client, transport, out);
     this.#connections = new TcpConnections({
@@ -68,8 +78,9 @@ export class NameServer implements Service<GeodnsConfig> {
     });
     const onSendFailed = () => this.#counters.countDropped("udp");
     this.#listening = { connections: this.#connections, answer: answerOne, onSendFailed };
-    this.#parts = { config, geo, zones, services: this.#createServices(config, Object.keys(config.services)) };
+    this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot());
+    this.#watchSignatures();
     host.metrics.beforeRender(() => this.#tellCounts());
   }
 
@@ -88,7 +99,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   status(): Record<string, unknown> {
-    const { geo, zones, services } = this.#parts;
+    const { geo, zones, services, signers } = this.#parts;
     const views = [...services.values()].map((service) => service.view());
     return {
       listeners: this.addresses,
@@ -107,6 +118,7 @@ export class NameServer implements Service<GeodnsConfig> {
           addresses: region.addresses.length,
         })),
       })),
+      dnssec: [...signers.values()].map(signerStatus),
       dnsZones: Object.fromEntries([...zones.zones.values()].map(({ name, recordCount }) => [name, recordCount])),
     };
   }
@@ -119,7 +131,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const [zones, geo] = [buildZones(config), await geoPartsOf({ geo: config.geo, rules: config })];
+    const parts = await buildParts(config, this.#signing);
     const added = await listenAll(
       config.listen.filter((address) => !this.#listeners.has(address)),
       this.#listening,
@@ -130,7 +142,7 @@ export class NameServer implements Service<GeodnsConfig> {
     inherit();
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
-    this.#swap({ config, geo, zones }, fresh, added);
+    this.#swap(parts, fresh, added);
     for (const [name, service] of before.services) {
       const successor = this.#parts.services.get(name);
       if (successor !== service) service.stop(successor);
@@ -147,6 +159,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   async close(): Promise<void> {
+    this.#signingTimer?.cancel();
     for (const service of this.#parts.services.values()) service.stop();
     this.#connections.close();
     await this.#closeListeners([...this.#listeners.values()]);
@@ -222,6 +235,7 @@ export class NameServer implements Service<GeodnsConfig> {
       if (!fresh.has(name)) service.update(serviceConfig);
     }
     this.#parts = { ...parts, services };
+    this.#signing.setLimits(config);
     this.#renewSnapshot();
     this.#connections.setLimits(config.tcp);
     const former = this.#listeners;
@@ -232,6 +246,21 @@ export class NameServer implements Service<GeodnsConfig> {
       former.delete(address);
     }
     void this.#closeListeners([...former.values()]);
+  }
+
+  /** Keys come and go by the times in their files, and signatures are made anew before they end. */
+  #watchSignatures(): void {
+    this.#signingTimer = this.#host.clock.after(signaturesCheckedEveryMs, () => {
+      const { zones, signers } = this.#parts;
+      const changed = [...signers.values()].filter((signer) => signer.refresh());
+      if (changed.length > 0) {
+        this.#parts = { ...this.#parts, zones: compileZones(withKeys(zones.zones, signers), signers) };
+        this.#renewSnapshot();
+      }
+      for (const signer of changed) this.#host.log.info(signerStatus(signer), "dnssec_keys_changed");
+      this.#answerer.renewSigned();
+      this.#watchSignatures();
+    });
   }
 
   async #closeListeners(listeners: readonly Listener[]): Promise<void> {
@@ -245,13 +274,14 @@ export class NameServer implements Service<GeodnsConfig> {
 
   /** @param former its answers are taken over where nothing has changed */
   #takeSnapshot(former?: Snapshot): Snapshot {
-    const { config, geo, zones, services } = this.#parts;
+    const { config, geo, zones, services, signers } = this.#parts;
     const { random } = this.#host;
     return buildSnapshot({
       rules: config,
       geo,
       zones,
       services: [...services.values()].map((service) => service.view()),
+      signers,
       identity: buildIdentity(config.identity),
       random,
       former,
@@ -268,7 +298,13 @@ function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
   return fresh.map(([name]) => name);
 }
 
-function buildZones(config: GeodnsConfig): CompiledZones {
-  const zones = Object.entries(config.dnsZones).map(([name, zoneConfig]) => buildZone(name, zoneConfig));
-  return compileZones(new Map<Name, Zone>(zones.map((zone) => [zone.apex, zone])));
+/** @throws {UsageError} for what the operator must mend; then nothing has changed */
+async function buildParts(config: GeodnsConfig, signing: Signing): Promise<Omit<Parts, "services">> {
+  const list = Object.entries(config.dnsZones).map(([name, zoneConfig]) => buildZone(name, zoneConfig));
+  const byApex = new Map<Name, Zone>(list.map((zone) => [zone.apex, zone]));
+  const signers = signing.load(config, byApex);
+  const geo = await geoPartsOf({ geo: config.geo, rules: config });
+  const zones = withKeys(byApex, signers);
+  await signing.signAll(zones, signers);
+  return { config, geo, zones: compileZones(zones, signers), signers };
 }

@@ -28,6 +28,11 @@ export const metricTable = {
   watershed_dns_truncated_total: { type: "counter", help: "DNS replies that were cut (TC)", labels: [] },
   watershed_dns_subnet_queries_total: { type: "counter", help: "DNS queries that told a client subnet", labels: [] },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
+  watershed_dns_signatures_total: {
+    type: "counter",
+    help: "Signatures of DNSSEC that were made, or refused on demand over the limit",
+    labels: ["result"],
+  },
   watershed_http_requests_total: { type: "counter", help: "Answered requests", labels: ["route", "pool", "status"] },
   watershed_http_replies_total: {
     type: "counter",

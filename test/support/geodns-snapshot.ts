@@ -4,6 +4,8 @@ import type { GeoDatabase } from "#shared/geo/database.ts";
 import { geoOf } from "#shared/geo/geo.ts";
 import { compileZones } from "#geodns/compiled/zones.ts";
 import { compileGeo } from "#geodns/geo-tree/compile.ts";
+import { withKeys } from "#geodns/dnssec/signing.ts";
+import type { Signers } from "#geodns/dnssec/signing.ts";
 import { PrefixTree } from "#geodns/geo-tree/tree.ts";
 import { buildIdentity, buildSnapshot } from "#geodns/snapshot.ts";
 import type { AddressView, RegionView, Snapshot } from "#geodns/snapshot.ts";
@@ -44,7 +46,6 @@ const config = geodnsSchema.parse({
   },
 });
 const zone = buildZone("stream.test", config.dnsZones["stream.test"]!);
-const zones = compileZones(new Map([[zone.apex, zone]]));
 const database: GeoDatabase = {
   find: () => ({ place: undefined, prefix: 8 }),
   walk: ({ addressBytes }, visit) => {
@@ -77,13 +78,21 @@ export const allUp = [
 const geo = geoOf(database, config.geo.networks);
 const { lists, ...tree } = compileGeo(geo, (place) => steer(place, config).regions);
 
-/** A snapshot of these regions. */
-export function snapshotOf(regions: readonly [string, RegionView][] = allUp, ready = true): Snapshot {
+/** A snapshot of these regions.
+ * @param signers of the dnsZone stream.test, if it is signed */
+export function snapshotOf(
+  regions: readonly [string, RegionView][] = allUp,
+  ready = true,
+  signers: Signers = new Map(),
+  answers = 2,
+): Snapshot {
+  const zones = compileZones(withKeys(new Map([[zone.apex, zone]]), signers), signers);
   return buildSnapshot({
     rules: config,
     geo: { geo, tree: new PrefixTree(tree), lists },
     zones,
-    services: [{ name: "web", ttl: 10, answers: 2, ready, regions: new Map(regions), balance: "round-robin" }],
+    services: [{ name: "web", ttl: 10, answers, ready, regions: new Map(regions), balance: "round-robin" }],
+    signers,
     identity: buildIdentity(config.identity),
     random: seededRandom(1),
     former: undefined,

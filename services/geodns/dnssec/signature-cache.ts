@@ -44,7 +44,7 @@ export class SignatureCache {
  * Queries over UDP may use its upper half only, because their senders may be forged; the rest is for TCP. */
 export class SigningBudget {
   readonly #clock: Clock;
-  readonly #perSecond: number;
+  #perSecond: number;
   #tokens: number;
   #lastMs: number;
 
@@ -53,6 +53,11 @@ export class SigningBudget {
     this.#perSecond = perSecond;
     this.#tokens = perSecond;
     this.#lastMs = clock.nowMs();
+  }
+
+  /** A reload. */
+  setRate(perSecond: number): void {
+    this.#perSecond = perSecond;
   }
 
   /** @returns false if it is used up, or would have to take of what is kept for TCP */

@@ -44,7 +44,7 @@ function tools(changes: Partial<SigningTools> = {}): SigningTools {
     lasting: new SignatureCache(100),
     passing: new SignatureCache(3),
     budget: new SigningBudget(clock, 10),
-    onSigned: () => void made++,
+    onSigned: (result) => void (made += result === "made" ? 1 : 0),
     ...changes,
   };
 }

@@ -25,7 +25,8 @@ export interface SigningTools {
   /** Signatures of names that anybody can think up: they never push the others out. */
   readonly passing: SignatureCache;
   readonly budget: SigningBudget;
-  readonly onSigned: () => void;
+  /** A signature was made, or refused because the budget is used up. */
+  readonly onSigned: (result: "made" | "refused") => void;
 }
 
 interface Roles {
@@ -105,12 +106,14 @@ export class ZoneSigner {
   /** The same for a name that was made up by whoever asks.
    * @returns undefined over the limit of what is signed on demand */
   signPassing(owner: Name, set: RecordSet, transport: "udp" | "tcp"): RecordSet | undefined {
-    const { passing, now, budget } = this.#tools;
+    const { passing, now, budget, onSigned } = this.#tools;
     const ordered = canonicalOrder(set.type, set.data);
     const key = this.#cacheKey(owner, set, ordered);
     const found = passing.get(key, now())?.set;
     if (found) return found;
-    return budget.take(transport) ? this.#make(passing, key, owner, set, ordered) : undefined;
+    if (budget.take(transport)) return this.#make(passing, key, owner, set, ordered);
+    onSigned("refused");
+    return undefined;
   }
 
   #cacheKey(owner: Name, { type, ttl }: RecordSet, ordered: readonly Uint8Array[]): string {
@@ -137,7 +140,7 @@ export class ZoneSigner {
       texts: signed.map(({ text }) => text),
     };
     cache.set(cacheKey, { set: rrsig, inception, renewAt: at + Math.floor((expiration - at) * renewShare) });
-    onSigned();
+    onSigned("made");
     return rrsig;
   }
 

@@ -77,5 +77,5 @@ export const optionCodes = {
   TRACE: 65_001, // of the range for local use (RFC 6891 §9): asks for this query's decision to be recorded
 } as const;
 
-/** Extended DNS error: not ready (RFC 8914 §4.15). */
-export const notReadyError = 14;
+/** Extended DNS errors. @see RFC 8914 §4, RFC 9824 §3.5 */
+export const extendedErrorCodes = { other: 0, notReady: 14, invalidType: 30 } as const;

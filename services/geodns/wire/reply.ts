@@ -1,5 +1,5 @@
 import type { Body } from "./body.ts";
-import { optionCodes, types } from "./codes.ts";
+import { extendedErrorCodes, optionCodes, types } from "./codes.ts";
 import { headerBytes } from "./query.ts";
 import type { Query } from "./query.ts";
 
@@ -12,12 +12,20 @@ export function encodeExtendedError(code: number, text: string): Uint8Array {
   return Uint8Array.of(code >> 8, code & 0xff, ...Buffer.from(text, "latin1"));
 }
 
+export const extendedErrors = {
+  notReady: encodeExtendedError(extendedErrorCodes.notReady, "the first health checks are under way"),
+  notAskable: encodeExtendedError(extendedErrorCodes.invalidType, "NXNAME"),
+  signingLimit: encodeExtendedError(extendedErrorCodes.other, "too many signatures asked for"),
+} as const;
+
 /** What a reply says beside its body. */
 export interface ReplyHead {
   readonly rcode: number;
   readonly authoritative: boolean;
   /** Of `encodeExtendedError`. */
   readonly extendedError?: Uint8Array | undefined;
+  /** The query takes compact denial, and the answer is signed. */
+  readonly compactOk?: boolean | undefined;
 }
 
 /** What every reply of a server may carry. */
@@ -85,7 +93,7 @@ function copyBody(out: Uint8Array, start: number, body: Body, withAdditional: bo
   return start + length;
 }
 
-/** Flags other than DO are not ours and stay clear. @see RFC 6891 §6.1.3, §6.1.4 */
+/** Flags other than DO and CO are not ours and stay clear. @see RFC 6891 §6.1.3, §6.1.4, RFC 9824 §5.1 */
 function writeOpt(
   out: Uint8Array,
   start: number,
@@ -100,7 +108,7 @@ function writeOpt(
   write16(out, start + 3, udpBytesMax);
   out[start + 5] = head.rcode >> 4;
   out[start + 6] = 0; // EDNS version
-  write16(out, start + 7, query.dnssecOk ? 0x8000 : 0);
+  write16(out, start + 7, (query.dnssecOk ? 0x8000 : 0) | (head.compactOk ? 0x4000 : 0));
   let at = start + optFixedBytes;
   if (query.wantsNsid && nsid) at = writeOption(out, at, optionCodes.NSID, nsid, 0, nsid.length);
   if (query.subnetAt > 0) {

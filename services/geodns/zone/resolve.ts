@@ -54,7 +54,8 @@ function setOf(node: Node, type: number, zone: Zone) {
   return node.sets.size > 0 || node.steered ? zone.anySet : undefined;
 }
 
-function closestZone(zones: Zones, name: Name): Zone | undefined {
+/** The dnsZone that a name is in. */
+export function closestZone(zones: Zones, name: Name): Zone | undefined {
   for (let apex = name; ; apex = parentOf(apex)) {
     const zone = zones.get(apex);
     if (zone || apex === "") return zone;
@@ -63,7 +64,7 @@ function closestZone(zones: Zones, name: Name): Zone | undefined {
 
 /** The node of a name, or of the wildcard that stands for it. Only the closest name that exists may have a wildcard:
  * an existing sibling or empty non-terminal blocks those above. @see RFC 4592 §3.3.1 */
-function findNode(zone: Zone, name: Name): Node | undefined {
+export function findNode(zone: Zone, name: Name): Node | undefined {
   let encloser = name;
   while (!zone.nodes.has(encloser)) encloser = parentOf(encloser);
   if (encloser === name) return zone.nodes.get(name);

@@ -43,6 +43,21 @@ const recordsSchema = z.strictObject({
   ttl: ttlSeconds.optional().describe("of these records; default: that of the dnsZone"),
 });
 
+const signatureSecondsMin = 3_600;
+const signatureSecondsMax = 90 * 86_400; // a signature that is stolen with a false answer is good for as long
+
+/** The switch of a dnsZone. */
+const dnssecZoneSchema = z
+  .strictObject({
+    keys: z.string().min(1).describe("folder of its key files, as `watershed dnssec keygen` makes them"),
+    validity: ttlSeconds
+      .refine((seconds) => seconds >= signatureSecondsMin && seconds <= signatureSecondsMax, "1h to 90d")
+      .prefault("7d")
+      .describe("of a signature; it is made anew at half of it"),
+  })
+  .transform(({ keys, validity }) => ({ keys, validitySeconds: validity }))
+  .describe("signed online with these keys; default: not signed");
+
 const dnsZoneSchema = z.strictObject({
   soa: z
     .strictObject({
@@ -56,6 +71,7 @@ const dnsZoneSchema = z.strictObject({
     })
     .describe("start of authority (RFC 1035 §3.3.13)"),
   ttl: ttlSeconds.prefault("5m").describe("of records without their own"),
+  dnssec: dnssecZoneSchema.optional(),
   records: z
     .record(nameSchema, recordsSchema)
     .describe("name below the dnsZone → its records; @ is the dnsZone itself"),
@@ -138,6 +154,17 @@ export const geodnsSchema = crossCheck(
     steering: steeringSchema,
     services: z.record(z.string(), serviceSchema).default({}).describe("what `geo` records name"),
     dnsZones: z.record(nameSchema, dnsZoneSchema).describe("every dnsZone that this server answers for"),
+    dnssec: z
+      .strictObject({
+        signaturesPerSecond: z
+          .int()
+          .min(10)
+          .max(1_000_000)
+          .default(2_000)
+          .describe("of names that are not there or match a wildcard, of all dnsZones; half of them for UDP"),
+      })
+      .prefault({})
+      .describe("limits of signing on demand"),
     tcp: z
       .strictObject({
         connections: z.int().min(1).max(100_000).default(1_000).describe("over it the longest idle is closed"),

@@ -1,0 +1,158 @@
+import type { Decision, Question } from "../decide.ts";
+import type { Snapshot } from "../snapshot.ts";
+import type { OwnedSet } from "../wire/body.ts";
+import { classes, types } from "../wire/codes.ts";
+import { parentOf } from "../wire/name.ts";
+import type { Name } from "../wire/name.ts";
+import { closestZone, findNode } from "../zone/resolve.ts";
+import type { Node, Zone } from "../zone/zone.ts";
+import { nsecSet } from "./denial.ts";
+
+/** What of a decision is signed. */
+export type Securable = Pick<Decision, "rcode" | "authoritative" | "answers" | "authority" | "additional">;
+
+export interface Secured extends Securable {
+  /** CO goes back to who has set it. @see RFC 9824 §5.1 */
+  readonly compactOk: boolean;
+  /** Signing it would be over the limit of what is signed on demand. */
+  readonly isLimited: boolean;
+}
+
+/** What the query says. */
+export interface Asked {
+  readonly dnssecOk: boolean;
+  /** Only beside DO. */
+  readonly compactOk: boolean;
+  readonly transport: "udp" | "tcp";
+}
+
+interface Context {
+  readonly snapshot: Pick<Snapshot, "zones" | "signers" | "services">;
+  readonly transport: Asked["transport"];
+}
+
+/** Where a question ended without an answer. */
+interface Denied {
+  readonly owner: Name;
+  readonly zone: Zone;
+  /** Undefined: there is no such name. */
+  readonly node: Node | undefined;
+}
+
+/** Every name of a signed dnsZone has an NSEC, made when it is asked for, and its signature. */
+export function isOfEveryName(type: number): boolean {
+  return type === types.NSEC || type === types.RRSIG;
+}
+
+/** Adds signatures and proofs to a decision, where its dnsZones are signed. What stands in them is signed once; what
+ * somebody makes up (names that are not there, names below a wildcard) is signed on demand, within a limit. Records of
+ * DNSSEC go to those who set DO, or ask for them by type.
+ * @see RFC 4035 §3.1, §3.2.1, RFC 9824 */
+export function secure(
+  decision: Securable,
+  question: Question,
+  { dnssecOk, compactOk, transport }: Asked,
+  snapshot: Context["snapshot"],
+): Secured {
+  const { rcode, authoritative } = decision;
+  const unchanged = { ...decision, compactOk: false, isLimited: false };
+  const isAnswer = authoritative && (rcode === "NOERROR" || rcode === "NXDOMAIN") && question.class === classes.IN;
+  if (snapshot.signers.size === 0 || !isAnswer) return unchanged;
+  const context = { snapshot, transport };
+  if (isOfEveryName(question.type)) return answerOfEveryName(unchanged, question, { dnssecOk, compactOk }, context);
+  if (!dnssecOk) return unchanged;
+  const answers = signAll(decision.answers, context);
+  const authority = denialOf(decision, question, context);
+  if (!answers || !authority) return limited(decision);
+  const isSigned = [...answers, ...authority].some(({ rrsig }) => rrsig);
+  const isCompact = authority.some(({ set }) => set.type === types.NSEC);
+  return {
+    ...unchanged,
+    rcode: isCompact && !compactOk ? "NOERROR" : rcode,
+    answers,
+    authority,
+    compactOk: compactOk && isSigned,
+  };
+}
+
+/** The SOA of a negative answer, and the NSEC that proves it. */
+function denialOf(decision: Securable, question: Question, context: Context): readonly OwnedSet[] | undefined {
+  const authority = signAll(decision.authority, context);
+  if (!authority || authority.length === 0) return authority;
+  const denied = deniedBy(decision, question, context);
+  const nsec = denied && nsecOf(denied, question.type, context);
+  if (!nsec) return authority;
+  const signed = signAll([nsec], context);
+  return signed && [...authority, ...signed];
+}
+
+/** The end of the chain of aliases. */
+function deniedBy({ answers }: Securable, question: Question, { snapshot }: Context): Denied | undefined {
+  let owner = question.name;
+  for (const alias of answers) {
+    const zone = closestZone(snapshot.zones, alias.owner);
+    owner = (zone && findNode(zone, alias.owner)?.alias) ?? owner;
+  }
+  const zone = closestZone(snapshot.zones, owner);
+  return zone && { owner, zone, node: findNode(zone, owner) };
+}
+
+/** @param notType left out of the types of the name: a steered name may have AAAA in another region
+ * @returns undefined if the dnsZone is not signed */
+function nsecOf({ owner, zone, node }: Denied, notType: number, { snapshot }: Context): OwnedSet | undefined {
+  if (!snapshot.signers.has(zone.apex)) return undefined;
+  const present = node ? typesAt(node, snapshot).filter((type) => type !== notType) : [];
+  const set = nsecSet(owner, zone.apex, present, node ? "nodata" : "nxname", zone.negativeSoa.set.ttl);
+  return { owner, set };
+}
+
+/** Whatever may be answered for a name, in whichever region. */
+function typesAt({ sets, steered }: Node, { services }: Context["snapshot"]): number[] {
+  const regions = steered ? (services.get(steered.service)?.view.regions.values() ?? []) : [];
+  return [...sets.keys(), ...[...regions].flatMap(({ addresses }) => addresses.map(({ type }) => type))];
+}
+
+/** NSEC, or the signature of it: all that is shown of the signatures of a name (RFC 8482 in spirit). Aliases are not
+ * followed: both stand beside a CNAME (RFC 4035 §2.5). */
+function answerOfEveryName(
+  decision: Secured,
+  { name: owner, type }: Question,
+  { dnssecOk, compactOk }: Pick<Asked, "dnssecOk" | "compactOk">,
+  context: Context,
+): Secured {
+  const zone = closestZone(context.snapshot.zones, owner);
+  const node = zone && findNode(zone, owner);
+  // Without DO a name that is not there has no NSEC either.
+  if (!zone || (!node && !dnssecOk)) return decision;
+  const nsec = nsecOf({ owner, zone, node }, type, context);
+  if (!nsec) return decision;
+  const [signed] = signAll([nsec], context) ?? [];
+  if (!signed?.rrsig) return limited(decision);
+  const answer = type === types.RRSIG ? { owner, set: signed.rrsig } : dnssecOk ? signed : nsec;
+  return { ...decision, rcode: "NOERROR", answers: [answer], authority: [], compactOk };
+}
+
+/** @returns undefined if the limit of what is signed on demand is reached */
+function signAll(sets: readonly OwnedSet[], context: Context): OwnedSet[] | undefined {
+  const signed: OwnedSet[] = [];
+  for (const owned of sets) {
+    const one = signOwned(owned, context);
+    if (!one) return undefined;
+    signed.push(one);
+  }
+  return signed;
+}
+
+function signOwned(owned: OwnedSet, { snapshot, transport }: Context): OwnedSet | undefined {
+  const { owner, set } = owned;
+  // A DS stands in the dnsZone above the one that it is about (RFC 4035 §2.4).
+  const zone = closestZone(snapshot.zones, set.type === types.DS ? parentOf(owner) : owner);
+  const signer = zone && snapshot.signers.get(zone.apex);
+  if (!signer) return owned;
+  const rrsig = zone.nodes.has(owner) ? signer.sign(owner, set) : signer.signPassing(owner, set, transport);
+  return rrsig && { ...owned, rrsig };
+}
+
+function limited({ rcode, authoritative }: Securable): Secured {
+  return { rcode, authoritative, answers: [], authority: [], additional: [], compactOk: false, isLimited: true };
+}

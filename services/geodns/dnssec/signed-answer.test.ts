@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { parseAddress } from "#shared/core/cidr.ts";
+import { queryBytes, readReply } from "#test/support/dns.ts";
+import { signersOf, unsignedOf } from "#test/support/dnssec.ts";
+import { allUp, snapshotOf } from "#test/support/geodns-snapshot.ts";
+import { Answerer } from "../answer.ts";
+
+const out = Buffer.alloc(65_535);
+
+describe("an answer that was signed", () => {
+  const { signers, key } = signersOf();
+  const german = { address: parseAddress("127.49.0.7")! };
+  const american = { address: parseAddress("127.1.0.7")! };
+
+  /** Asks with DO; says whether the rules were gone through once more. */
+  function ask(answerer: Answerer, name: string, { type = 1, client = german, flags = 0x8000 } = {}) {
+    const length = answerer.answer(queryBytes({ name, type, edns: { flags } }), client, "udp", out);
+    return { reply: readReply(Buffer.from(out.subarray(0, length))), decided: answerer.decision !== undefined };
+  }
+
+  it.each([
+    { what: "a static name", name: "ns1.stream.test" },
+    { what: "an alias", name: "api.stream.test" },
+    { what: "a steered name", name: "www.stream.test" },
+    { what: "NODATA", name: "ns1.stream.test", type: 16 },
+    { what: "NODATA of a steered name", name: "www.stream.test", type: 16 },
+    { what: "NODATA of an empty non-terminal", name: "here.stream.test" },
+    { what: "a wildcard that is asked literally", name: "*.wild.stream.test" },
+  ])("is copied from then on: $what", ({ name, type }) => {
+    const answerer = new Answerer(snapshotOf(allUp, true, signers));
+    for (let i = 0; i < 8; i++) {
+      const { reply, decided } = ask(answerer, name, { type });
+      expect(unsignedOf(reply, key)).toEqual([]);
+      expect(decided).toBe(false);
+    }
+  });
+
+  it.each([
+    { what: "a name that is not there", name: "none.stream.test" },
+    { what: "a name below a wildcard", name: "x.wild.stream.test" },
+    { what: "an alias of a wildcard", name: "x.to.geo.stream.test" },
+    { what: "CO", name: "www.stream.test", flags: 0xc000 },
+  ])("is decided each time: $what", ({ name, flags }) => {
+    const answerer = new Answerer(snapshotOf(allUp, true, signers));
+    for (let i = 0; i < 2; i++) {
+      const { reply, decided } = ask(answerer, name, { flags });
+      expect(unsignedOf(reply, key)).toEqual([]);
+      expect(decided).toBe(true);
+    }
+  });
+
+  it("each client has its region, its addresses in turn, and NODATA for one family only", () => {
+    const answerer = new Answerer(snapshotOf(allUp, true, signers));
+    const texts = (client: typeof german) =>
+      ask(answerer, "www.stream.test", { client })
+        .reply.answers.filter(({ type }) => type === 1)
+        .map(({ text }) => text);
+    const seen = Array.from({ length: 4 }, () => [texts(german), texts(american)]);
+    expect(new Set(seen.map(([inEurope]) => inEurope!.join())).size).toBe(3);
+    for (const [inEurope, inAmerica] of seen) {
+      expect(inEurope!.every((address) => address.startsWith("192.0.2."))).toBe(true);
+      expect(inAmerica!.toSorted()).toEqual(["198.51.100.1", "198.51.100.2"]);
+    }
+    expect(ask(answerer, "www.stream.test", { type: 28 }).reply.answers).toMatchObject([{ type: 28 }, { type: 46 }]);
+    expect(ask(answerer, "www.stream.test", { type: 28, client: american }).reply).toMatchObject({
+      answers: [],
+      rcode: 0,
+    });
+  });
+
+  it("costs those without DO nothing: they get the same bytes as from a dnsZone that is not signed", () => {
+    const signed = new Answerer(snapshotOf(allUp, true, signers));
+    const unsigned = new Answerer(snapshotOf());
+    for (const name of [
+      "www.stream.test",
+      "ns1.stream.test",
+      "api.stream.test",
+      "none.stream.test",
+      "x.wild.stream.test",
+    ])
+      for (const type of [1, 28, 16, 255]) {
+        const query = queryBytes({ name, type, edns: {} });
+        const [a, b] = [signed, unsigned].map((answerer) => {
+          const length = answerer.answer(query, german, "udp", out);
+          expect(answerer.decision).toBeUndefined();
+          return out.toString("hex", 0, length);
+        });
+        expect(a).toBe(b);
+      }
+  });
+});
