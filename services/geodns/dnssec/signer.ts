@@ -29,16 +29,21 @@ export interface SigningTools {
   readonly onSigned: (result: "made" | "refused") => void;
 }
 
+/** Some keys of a dnsZone. */
+interface KeyList {
+  readonly keys: readonly ZoneKey[];
+  /** Differs whenever the keys do. */
+  readonly id: string;
+}
+
 interface Roles {
   /** Signs DNSKEY, CDS and CDNSKEY: what the parent's DS leads to. */
-  readonly entryPoints: readonly ZoneKey[];
+  readonly entryPoints: KeyList;
   /** Signs all else. Without a zone-signing key these are the entry points. */
-  readonly signers: readonly ZoneKey[];
+  readonly signers: KeyList;
   /** Those that are shown. */
-  readonly shown: readonly ZoneKey[];
-  /** Differs whenever the roles do. */
-  readonly id: string;
-  /** Seconds since 1970. */
+  readonly shown: KeyList;
+  /** When one of them changes, in seconds since 1970. */
   readonly until: number;
 }
 
@@ -57,7 +62,7 @@ export class ZoneSigner {
     this.#validitySeconds = validitySeconds;
     this.#tools = tools;
     this.#roles = rolesOf(keys, tools.now());
-    if (this.#roles.entryPoints.length === 0)
+    if (this.#roles.entryPoints.keys.length === 0)
       throw new UsageError(
         `${formatName(apex)}: no key with flags 257 is active (${keys.map(({ tag }) => tag).join(", ")})`,
       );
@@ -74,20 +79,20 @@ export class ZoneSigner {
   refresh(): boolean {
     const now = this.#tools.now();
     if (now < this.#roles.until) return false;
-    const { id } = this.#roles;
+    const before = this.#roles;
     const roles = rolesOf(this.#keys, now);
     // Keys that have all run out: the last ones go on, or the whole dnsZone would be bogus.
-    this.#roles = roles.entryPoints.length > 0 ? roles : { ...this.#roles, until: roles.until };
-    return this.#roles.id !== id;
+    this.#roles = roles.entryPoints.keys.length > 0 ? roles : { ...before, until: roles.until };
+    return (["entryPoints", "signers", "shown"] as const).some((role) => this.#roles[role].id !== before[role].id);
   }
 
   /** The record sets of the keys, at the apex: DNSKEY, and CDS and CDNSKEY for the parent (RFC 7344).
    * @param ttl seconds */
   keySets(ttl: number): readonly RecordSet[] {
     const { shown, entryPoints } = this.#roles;
-    const dnskeys = shown.map(({ dnskey }) => dnskey);
-    const forParent = entryPoints.map(({ dnskey }) => dnskey);
-    const digests = entryPoints.map(dsOf);
+    const dnskeys = shown.keys.map(({ dnskey }) => dnskey);
+    const forParent = entryPoints.keys.map(({ dnskey }) => dnskey);
+    const digests = entryPoints.keys.map(dsOf);
     return [
       { type: types.DNSKEY, ttl, data: dnskeys, texts: dnskeys.map(dnskeyText) },
       { type: types.CDS, ttl, data: digests, texts: digests.map(dsText) },
@@ -118,7 +123,7 @@ export class ZoneSigner {
 
   #cacheKey(owner: Name, { type, ttl }: RecordSet, ordered: readonly Uint8Array[]): string {
     const content = ordered.map((data) => `${data.length}:${Buffer.from(data).toString("latin1")}`);
-    return `${this.#roles.id} ${this.#validitySeconds} ${type} ${ttl} ${owner}\0${content.join("")}`;
+    return `${this.#signersOf(type).id} ${this.#validitySeconds} ${type} ${ttl} ${owner}\0${content.join("")}`;
   }
 
   #make(
@@ -132,7 +137,9 @@ export class ZoneSigner {
     const at = now();
     const inception = at - backdatedSeconds;
     const expiration = at + Math.floor(this.#validitySeconds * (1 - jitterShare * random()));
-    const signed = this.#keysFor(set.type).map((key) => signOne(key, owner, set, ordered, { inception, expiration }));
+    const signed = this.#signersOf(set.type).keys.map((key) =>
+      signOne(key, owner, set, ordered, { inception, expiration }),
+    );
     const rrsig = {
       type: types.RRSIG,
       ttl: set.ttl,
@@ -144,7 +151,7 @@ export class ZoneSigner {
     return rrsig;
   }
 
-  #keysFor(type: number): readonly ZoneKey[] {
+  #signersOf(type: number): KeyList {
     const isOfKeys = type === types.DNSKEY || type === types.CDS || type === types.CDNSKEY;
     return isOfKeys ? this.#roles.entryPoints : this.#roles.signers;
   }
@@ -155,17 +162,19 @@ function rolesOf(keys: readonly ZoneKey[], now: number): Roles {
   const active = inState("active");
   const entryPoints = active.filter(({ isEntryPoint }) => isEntryPoint);
   const zoneSigners = active.filter(({ isEntryPoint }) => !isEntryPoint);
-  const signers = zoneSigners.length > 0 ? zoneSigners : entryPoints;
-  const shown = inState("published", "active", "retired");
-  const idOf = (some: readonly ZoneKey[]) => some.map(({ dnskey }) => Buffer.from(dnskey).toString("base64")).join(",");
   const changes = keys.flatMap((key) => nextChange(key, now) ?? []);
   return {
-    entryPoints,
-    signers,
-    shown,
-    id: createHash("sha256").update([entryPoints, signers, shown].map(idOf).join(" ")).digest("latin1"),
+    entryPoints: listOf(entryPoints),
+    signers: listOf(zoneSigners.length > 0 ? zoneSigners : entryPoints),
+    shown: listOf(inState("published", "active", "retired")),
     until: Math.min(Infinity, ...changes),
   };
+}
+
+function listOf(keys: readonly ZoneKey[]): KeyList {
+  const hash = createHash("sha256");
+  for (const { dnskey } of keys) hash.update(dnskey);
+  return { keys, id: hash.digest("latin1") };
 }
 
 /** @see RFC 4034 §3.1.8.1 */
