@@ -5,7 +5,11 @@ import { signersOf, unsignedOf } from "#test/support/dnssec.ts";
 import { allUp, region, snapshotOf } from "#test/support/geodns-snapshot.ts";
 import type { Transport } from "../answer.ts";
 import type { Snapshot } from "../snapshot.ts";
+import type { OwnedSet, RecordSet } from "../wire/body.ts";
 import { types } from "../wire/codes.ts";
+import { parseName } from "../wire/name.ts";
+import type { Name } from "../wire/name.ts";
+import { secure } from "./secure.ts";
 import { typeBitmap } from "./denial.ts";
 
 const dnssecOk = 0x8000;
@@ -200,5 +204,71 @@ describe("over the limit of what is signed on demand", () => {
     expect(ask(withDo, { of })).toMatchObject({ tc: false, rcode: 0 });
     expect(ask({ type: 16, ...withDo }, { of })).toMatchObject({ tc: false, rcode: 0 });
     expect(ask({ name: "n99.stream.test" }, { of })).toMatchObject({ tc: false, rcode: 3 });
+  });
+});
+
+describe("of what is decided", () => {
+  const name = (text: string) => parseName(text, "")!;
+  const [apex, child, host] = ["stream.test.", "eu.stream.test.", "ns1.stream.test."].map(name) as [Name, Name, Name];
+  const asked = { dnssecOk: true, compactOk: false, transport: "udp" } as const;
+  const setOf = (type: number, data = Buffer.of(1)): RecordSet => ({ type, ttl: 60, data: [data], texts: [] });
+  const ns = { owner: child, set: setOf(types.NS, Buffer.from("\x02ns\x02eu\x06stream\x04test\0", "latin1")) };
+  const glue = { owner: name("ns.eu.stream.test."), set: setOf(types.A) };
+  const zone = snapshot.zones.get(apex)!;
+  const address = { owner: host, set: zone.nodes.get(host)!.sets.get(types.A)! };
+  const referral = {
+    rcode: "NOERROR",
+    authoritative: false,
+    answers: [],
+    authority: [ns],
+    additional: [glue, address],
+  } as const;
+  const question = { name: name("www.eu.stream.test."), type: 1, class: 1 };
+  const shown = (sets: readonly OwnedSet[]) =>
+    sets.map(({ owner, set, rrsig }) => [owner, set.type, rrsig !== undefined]);
+
+  it("a referral to an unsigned dnsZone is proved by an NSEC without DS; its NS and glue are not signed", () => {
+    const secured = secure(referral, question, asked, snapshot);
+    expect(secured).toMatchObject({ rcode: "NOERROR", authoritative: false, isLimited: false });
+    expect(shown(secured.authority)).toEqual([
+      [child, types.NS, false],
+      [child, types.NSEC, true],
+    ]);
+    expect(secured.authority[1]?.set.texts).toEqual(["eu\\000.stream.test. NS RRSIG NSEC"]);
+    expect(shown(secured.additional)).toEqual([
+      [glue.owner, types.A, false],
+      [host, types.A, true],
+    ]);
+  });
+
+  it("a referral to a signed dnsZone has its DS", () => {
+    const node = { ...zone.nodes.get(apex)!, sets: new Map([[types.DS, setOf(types.DS)]]), steered: undefined };
+    const zones = new Map([[apex, { ...zone, nodes: new Map([...zone.nodes, [child, node]]) }]]);
+    const { authority } = secure(referral, question, asked, { ...snapshot, zones });
+    expect(shown(authority)).toEqual([
+      [child, types.NS, false],
+      [child, types.DS, true],
+    ]);
+  });
+
+  it("a referral without DO, or out of a dnsZone that is not signed, is left alone", () => {
+    for (const secured of [
+      secure(referral, question, { ...asked, dnssecOk: false }, snapshot),
+      secure(referral, question, asked, snapshotOf()),
+    ])
+      expect(secured).toMatchObject(referral);
+  });
+
+  it("the alias that a DNAME makes is not signed, the DNAME is", () => {
+    const dname = { owner: host, set: setOf(39, Buffer.from("\x04test\0", "latin1")) };
+    const made = {
+      owner: name("a.ns1.stream.test."),
+      set: setOf(types.CNAME, Buffer.from("\x01a\x04test\0", "latin1")),
+    };
+    const decision = { ...referral, authoritative: true, answers: [dname, made], authority: [], additional: [] };
+    expect(shown(secure(decision, question, asked, snapshot).answers)).toEqual([
+      [host, 39, true],
+      [made.owner, types.CNAME, false],
+    ]);
   });
 });

@@ -8,6 +8,8 @@ import { closestZone, findNode } from "../zone/resolve.ts";
 import type { Node, Zone } from "../zone/zone.ts";
 import { nsecSet } from "./denial.ts";
 
+const dnameType = 39; // RFC 6672 §2.1
+
 /** What of a decision is signed. */
 export type Securable = Pick<Decision, "rcode" | "authoritative" | "answers" | "authority" | "additional">;
 
@@ -29,6 +31,12 @@ export interface Asked {
 interface Context {
   readonly snapshot: Pick<Snapshot, "zones" | "signers" | "services">;
   readonly transport: Asked["transport"];
+}
+
+interface Referral {
+  readonly owner: Name;
+  /** The one above. */
+  readonly zone: Zone;
 }
 
 /** Where a question ended without an answer. */
@@ -54,15 +62,18 @@ export function secure(
   { dnssecOk, compactOk, transport }: Asked,
   snapshot: Context["snapshot"],
 ): Secured {
-  const { rcode, authoritative } = decision;
+  const { rcode } = decision;
   const unchanged = { ...decision, compactOk: false, isLimited: false };
-  const isAnswer = authoritative && (rcode === "NOERROR" || rcode === "NXDOMAIN") && question.class === classes.IN;
+  const referral = referralOf(decision, snapshot);
+  const isAnswer = (decision.authoritative || referral) && question.class === classes.IN;
   if (snapshot.signers.size === 0 || !isAnswer) return unchanged;
   const context = { snapshot, transport };
-  if (isOfEveryName(question.type)) return answerOfEveryName(unchanged, question, { dnssecOk, compactOk }, context);
+  if (isOfEveryName(question.type) && !referral)
+    return answerOfEveryName(unchanged, question, { dnssecOk, compactOk }, context);
   if (!dnssecOk) return unchanged;
   const answers = signAll(decision.answers, context);
-  const authority = denialOf(decision, question, context);
+  const authority = referral ? proofOf(referral, decision, context) : denialOf(decision, question, context);
+  const additional = signAdditional(decision.additional, context);
   if (!answers || !authority) return limited(decision);
   const isSigned = [...answers, ...authority].some(({ rrsig }) => rrsig);
   const isCompact = authority.some(({ set }) => set.type === types.NSEC);
@@ -71,8 +82,29 @@ export function secure(
     rcode: isCompact && !compactOk ? "NOERROR" : rcode,
     answers,
     authority,
+    additional,
     compactOk: compactOk && isSigned,
   };
+}
+
+/** Where a decision sends whoever asks on to: its authority section has the NS of a delegation. */
+function referralOf({ authority: [first] }: Securable, { zones }: Context["snapshot"]): Referral | undefined {
+  if (first?.set.type !== types.NS) return undefined;
+  const zone = closestZone(zones, first.owner);
+  return zone && zone.apex !== first.owner ? { owner: first.owner, zone } : undefined;
+}
+
+/** Whether what is below a delegation is signed: its DS, or an NSEC without that. @see RFC 4035 §3.1.4, RFC 9824 §3.4 */
+function proofOf(
+  { owner, zone }: Referral,
+  { authority }: Securable,
+  context: Context,
+): readonly OwnedSet[] | undefined {
+  if (!context.snapshot.signers.has(zone.apex)) return authority;
+  const ds = zone.nodes.get(owner)?.sets.get(types.DS);
+  const set = ds ?? nsecSet(owner, zone.apex, [types.NS], "delegation", zone.negativeSoa.set.ttl);
+  const proof = signAll([{ owner, set }], context);
+  return proof && [...authority, ...proof];
 }
 
 /** The SOA of a negative answer, and the NSEC that proves it. */
@@ -88,13 +120,15 @@ function denialOf(decision: Securable, question: Question, context: Context): re
 
 /** The end of the chain of aliases. */
 function deniedBy({ answers }: Securable, question: Question, { snapshot }: Context): Denied | undefined {
-  let owner = question.name;
-  for (const alias of answers) {
-    const zone = closestZone(snapshot.zones, alias.owner);
-    owner = (zone && findNode(zone, alias.owner)?.alias) ?? owner;
-  }
+  const alias = answers.findLast(({ set }) => set.type === types.CNAME)?.set.data[0];
+  const owner = alias ? nameOf(alias) : question.name;
   const zone = closestZone(snapshot.zones, owner);
   return zone && { owner, zone, node: findNode(zone, owner) };
+}
+
+/** A name that is the whole of uncompressed RDATA, its letters lowered. */
+function nameOf(data: Uint8Array): Name {
+  return Buffer.from(data).toString("latin1", 0, data.length - 1);
 }
 
 /** @param notType left out of the types of the name: a steered name may have AAAA in another region
@@ -135,12 +169,21 @@ function answerOfEveryName(
 /** @returns undefined if the limit of what is signed on demand is reached */
 function signAll(sets: readonly OwnedSet[], context: Context): OwnedSet[] | undefined {
   const signed: OwnedSet[] = [];
-  for (const owned of sets) {
-    const one = signOwned(owned, context);
+  for (const [i, owned] of sets.entries()) {
+    // What a DNAME makes is proved by the DNAME (RFC 6672 §5.3.1).
+    const isMade = owned.set.type === types.CNAME && sets[i - 1]?.set.type === dnameType;
+    const one = isMade ? owned : signOwned(owned, context);
     if (!one) return undefined;
     signed.push(one);
   }
   return signed;
+}
+
+/** What goes along is signed where it is ours: glue is not. */
+function signAdditional(sets: readonly OwnedSet[], context: Context): readonly OwnedSet[] {
+  const { zones } = context.snapshot;
+  const isOurs = ({ owner, set }: OwnedSet) => closestZone(zones, owner)?.nodes.get(owner)?.sets.get(set.type) === set;
+  return sets.map((owned) => (isOurs(owned) ? (signOwned(owned, context) ?? owned) : owned));
 }
 
 function signOwned(owned: OwnedSet, { snapshot, transport }: Context): OwnedSet | undefined {
@@ -148,7 +191,8 @@ function signOwned(owned: OwnedSet, { snapshot, transport }: Context): OwnedSet 
   // A DS stands in the dnsZone above the one that it is about (RFC 4035 §2.4).
   const zone = closestZone(snapshot.zones, set.type === types.DS ? parentOf(owner) : owner);
   const signer = zone && snapshot.signers.get(zone.apex);
-  if (!signer) return owned;
+  // The NS of a delegation is the child's to sign (RFC 4035 §2.2).
+  if (!signer || (set.type === types.NS && owner !== zone.apex)) return owned;
   const rrsig = zone.nodes.has(owner) ? signer.sign(owner, set) : signer.signPassing(owner, set, transport);
   return rrsig && { ...owned, rrsig };
 }
