@@ -88,6 +88,7 @@ function configOf({ listen, outgoing, dnsZone, nameServer, trustAnchors }: Unbou
     `  local-zone: "${dnsZone}." nodefault`,
     `  local-zone: "test." nodefault`,
     "  minimal-responses: no",
+    "  aggressive-nsec: yes",
     ...trustAnchors.map((anchor) => `  trust-anchor: "${anchor}"`),
     "remote-control:",
     "  control-enable: no",
