@@ -41,7 +41,7 @@ export class SignatureCache {
 }
 
 /** How many signatures may be made for whoever asks: a token bucket that holds one second's worth.
- * Queries over UDP may use its upper half only, because their senders may be forged; the rest is for TCP. */
+ * Queries over UDP leave its lower half for TCP, because their senders may be forged. */
 export class SigningBudget {
   readonly #clock: Clock;
   #perSecond: number;

@@ -161,7 +161,7 @@ export const geodnsSchema = crossCheck(
           .min(10)
           .max(1_000_000)
           .default(2_000)
-          .describe("of names that are not there or match a wildcard, of all dnsZones; half of them for UDP"),
+          .describe("of names that are not there or match a wildcard, of all dnsZones; TCP comes first"),
       })
       .prefault({})
       .describe("limits of signing on demand"),
