@@ -3,9 +3,11 @@ import type { CompiledNode, Entry } from "./compiled/zones.ts";
 import { decide, steeredAnswer } from "./decide.ts";
 import type { Decision } from "./decide.ts";
 import type { SteeredBodies } from "./compiled/steered.ts";
+import { Lru } from "./dnssec/lru.ts";
 import { isOfEveryName, secure } from "./dnssec/secure.ts";
 import { signAnswer } from "./dnssec/signed-answer.ts";
 import type { SignedAnswer } from "./dnssec/signed-answer.ts";
+import { isExhausted } from "./dnssec/signing.ts";
 import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { compileBody, emptyBody, tcpBytesMax, truncatedBody } from "./wire/body.ts";
@@ -39,12 +41,13 @@ const limitedOverTcp: ReplyHead = {
   extendedError: extendedErrors.signingLimit,
 };
 
+const madeUpMax = 8_192; // as many as there are signatures of such names; 4 MB when full
 const noAddress = new Uint8Array(4);
 
 /** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
  * string or closure, but for what is not compiled. */
 export class Answerer {
-  snapshot: Snapshot;
+  #snapshot: Snapshot;
   /** The query last answered, until the next. */
   readonly query = new Query();
   /** How it was answered. */
@@ -55,9 +58,20 @@ export class Answerer {
   /** The name that was asked stands there itself: no wildcard stands for it, and it is not missing. */
   #isExact = false;
   #signingRound = 0;
+  /** Signed answers to names that whoever asked has made up. */
+  readonly #madeUp = new Lru<SignedAnswer>(madeUpMax);
 
   constructor(snapshot: Snapshot) {
-    this.snapshot = snapshot;
+    this.#snapshot = snapshot;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  set snapshot(snapshot: Snapshot) {
+    this.#snapshot = snapshot;
+    this.#madeUp.clear();
   }
 
   /** Signatures may be due: signed answers are made anew, each when it is next asked for. */
@@ -83,8 +97,8 @@ export class Answerer {
     const entry = this.#find();
     if (!entry) return this.#write(out, transport, refusedHead, emptyBody);
     const signs = query.dnssecOk && entry.needsSigning;
-    // What is made up by whoever asks is signed on demand; CO, which few set, may change the rcode.
-    if (signs && (!this.#isExact || query.compactOk)) return this.#answerSlowly(client, transport, out);
+    if (signs && query.compactOk) return this.#answerSlowly(client, transport, out); // few set it; it may change the rcode
+    if (signs && !this.#isExact) return this.#answerOnDemand(entry, client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
     if (!signs) return this.#write(out, transport, entry, entry.body);
     const signed = this.#signedStatic(entry);
@@ -137,11 +151,35 @@ export class Answerer {
 
   #signedStatic(entry: Entry): SignedAnswer | undefined {
     if (entry.signed?.round === this.#signingRound) return entry.signed;
+    return (entry.signed = this.#sign("udp"));
+  }
+
+  /** An answer that is not steered. */
+  #sign(transport: Transport): SignedAnswer | undefined {
     const { name, type } = this.query;
     const question = { name, type, class: classes.IN };
     const decision = decide(question, { client: noAddress, subnet: undefined }, this.snapshot, true);
-    entry.signed = signAnswer(decision, question, this.snapshot, this.#signingRound);
-    return entry.signed;
+    return signAnswer(decision, question, this.snapshot, this.#signingRound, transport);
+  }
+
+  /** For a name that whoever asks has made up: no such name, or one below a wildcard. Over the limit it costs next to
+   * nothing. */
+  #answerOnDemand(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
+    const { query } = this;
+    if (entry.steered >= 0) return this.#answerSlowly(client, transport, out);
+    const key = `${query.type} ${query.name}`;
+    let signed = this.#madeUp.get(key);
+    if (signed?.round !== this.#signingRound) {
+      signed = isExhausted(this.snapshot.signers, transport) ? undefined : this.#sign(transport);
+      if (!signed) return this.#refuseToSign(transport, out);
+      this.#madeUp.set(key, signed);
+    }
+    return this.#write(out, transport, signed.head, signed.body);
+  }
+
+  #refuseToSign(transport: Transport, out: Uint8Array): number {
+    if (transport === "udp") return this.#write(out, transport, limitedOverUdp, truncatedBody);
+    return this.#write(out, transport, limitedOverTcp, emptyBody);
   }
 
   #signedSteered(entry: Entry, names: SteeredBodies, choice: number, turn: number): SignedAnswer | undefined {
@@ -173,8 +211,7 @@ export class Answerer {
     );
     if (secured.isLimited) {
       this.decision = { ...decision, reason: "LIMIT_REACHED", rule: "signing on demand", answers: [], authority: [] };
-      if (transport === "udp") return this.#write(out, transport, limitedOverUdp, truncatedBody);
-      return this.#write(out, transport, limitedOverTcp, emptyBody);
+      return this.#refuseToSign(transport, out);
     }
     const { authoritative, extendedError } = decision;
     const head = { rcode: rcodes[secured.rcode], authoritative, extendedError, compactOk: secured.compactOk };

@@ -1,4 +1,5 @@
 import type { Clock } from "#shared/core/clock.ts";
+import { Lru } from "./lru.ts";
 import type { RecordSet } from "../wire/body.ts";
 
 /** A signature, and until when it is given out. Seconds since 1970. */
@@ -9,13 +10,12 @@ export interface CachedSignature {
   readonly renewAt: number;
 }
 
-/** Signatures by what they cover, the longest unused first. */
+/** Signatures by what they cover. */
 export class SignatureCache {
-  readonly #entries = new Map<string, CachedSignature>();
-  readonly #entriesMax: number;
+  readonly #entries: Lru<CachedSignature>;
 
   constructor(entriesMax: number) {
-    this.#entriesMax = entriesMax;
+    this.#entries = new Lru(entriesMax);
   }
 
   get size(): number {
@@ -26,17 +26,11 @@ export class SignatureCache {
    * @returns undefined if there is none, it is due, or it begins in the future: the wall clock was set back */
   get(key: string, now: number): CachedSignature | undefined {
     const found = this.#entries.get(key);
-    if (!found || found.renewAt <= now || found.inception > now) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, found);
-    return found;
+    return found && found.renewAt > now && found.inception <= now ? found : undefined;
   }
 
   set(key: string, signature: CachedSignature): void {
-    this.#entries.delete(key);
     this.#entries.set(key, signature);
-    if (this.#entries.size <= this.#entriesMax) return;
-    for (const oldest of this.#entries.keys()) return void this.#entries.delete(oldest);
   }
 }
 
@@ -61,12 +55,17 @@ export class SigningBudget {
   }
 
   /** @returns false if it is used up, or would have to take of what is kept for TCP */
-  take(transport: "udp" | "tcp"): boolean {
+  has(transport: "udp" | "tcp"): boolean {
     const nowMs = this.#clock.nowMs();
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((nowMs - this.#lastMs) / 1_000) * this.#perSecond);
     this.#lastMs = nowMs;
     const kept = transport === "udp" ? this.#perSecond / 2 : 0;
-    if (this.#tokens < kept + 1) return false;
+    return this.#tokens >= kept + 1;
+  }
+
+  /** Takes one. @returns false if there is none */
+  take(transport: "udp" | "tcp"): boolean {
+    if (!this.has(transport)) return false;
     this.#tokens--;
     return true;
   }

@@ -36,17 +36,25 @@ describe("an answer that was signed", () => {
   });
 
   it.each([
-    { what: "a name that is not there", name: "none.stream.test" },
-    { what: "a name below a wildcard", name: "x.wild.stream.test" },
-    { what: "an alias of a wildcard", name: "x.to.geo.stream.test" },
-    { what: "CO", name: "www.stream.test", flags: 0xc000 },
-  ])("is decided each time: $what", ({ name, flags }) => {
+    { what: "an alias of a wildcard to a steered name", name: "x.to.geo.stream.test", flags: 0x8000, decided: true },
+    { what: "CO", name: "www.stream.test", flags: 0xc000, decided: true },
+    { what: "a name that is not there", name: "none.stream.test", flags: 0x8000, decided: false },
+    { what: "a name below a wildcard", name: "x.wild.stream.test", flags: 0x8000, decided: false },
+  ])("is decided anew each time, unless it is the same for all: $what", ({ name, flags, decided }) => {
     const answerer = new Answerer(snapshotOf(allUp, true, signers));
     for (let i = 0; i < 2; i++) {
-      const { reply, decided } = ask(answerer, name, { flags });
-      expect(unsignedOf(reply, key)).toEqual([]);
-      expect(decided).toBe(true);
+      const asked = ask(answerer, name, { flags });
+      expect(unsignedOf(asked.reply, key)).toEqual([]);
+      expect(asked.decided).toBe(decided);
     }
+  });
+
+  it("to a name that is not there goes with the snapshot", () => {
+    const answerer = new Answerer(snapshotOf(allUp, true, signers));
+    const soaOf = () => ask(answerer, "none.stream.test").reply.authority.filter(({ type }) => type !== 47);
+    expect(soaOf()).toHaveLength(3);
+    answerer.snapshot = snapshotOf();
+    expect(soaOf()).toHaveLength(1);
   });
 
   it("each client has its region, its addresses in turn, and NODATA for one family only", () => {

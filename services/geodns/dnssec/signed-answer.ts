@@ -5,7 +5,7 @@ import type { Body } from "../wire/body.ts";
 import { rcodes } from "../wire/codes.ts";
 import type { ReplyHead } from "../wire/reply.ts";
 import { secure } from "./secure.ts";
-import type { Securable } from "./secure.ts";
+import type { Asked, Securable } from "./secure.ts";
 
 /** An encoded answer with its signatures. */
 export interface SignedAnswer {
@@ -22,8 +22,9 @@ export function signAnswer(
   question: Question,
   snapshot: Pick<Snapshot, "zones" | "signers" | "services">,
   round: number,
+  transport: Asked["transport"] = "udp",
 ): SignedAnswer | undefined {
-  const asked = { dnssecOk: true, compactOk: false, transport: "udp" } as const;
+  const asked = { dnssecOk: true, compactOk: false, transport };
   const { isLimited, rcode, authoritative, ...sections } = secure(decision, question, asked, snapshot);
   if (isLimited) return undefined;
   return { head: { rcode: rcodes[rcode], authoritative }, body: compileBody(question.name, sections), round };

@@ -108,6 +108,14 @@ export class ZoneSigner {
     return lasting.get(key, now())?.set ?? this.#make(lasting, key, owner, set, ordered);
   }
 
+  /** Whether nothing more is signed on demand for now, of any dnsZone. Counted as refused. */
+  refuses(transport: "udp" | "tcp"): boolean {
+    const { budget, onSigned } = this.#tools;
+    if (budget.has(transport)) return false;
+    onSigned("refused");
+    return true;
+  }
+
   /** The same for a name that was made up by whoever asks.
    * @returns undefined over the limit of what is signed on demand */
   signPassing(owner: Name, set: RecordSet, transport: "udp" | "tcp"): RecordSet | undefined {

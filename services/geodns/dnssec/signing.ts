@@ -75,6 +75,12 @@ export class Signing {
   }
 }
 
+/** Whether nothing more is signed on demand for now. All signers share the limit: one speaks for them. */
+export function isExhausted(signers: Signers, transport: "udp" | "tcp"): boolean {
+  for (const signer of signers.values()) return signer.refuses(transport);
+  return false;
+}
+
 /** The dnsZones with the record sets of their keys, in place of those that they may have from before. */
 export function withKeys(zones: ReadonlyMap<Name, Zone>, signers: Signers): ReadonlyMap<Name, Zone> {
   if (signers.size === 0) return zones;
