@@ -28,6 +28,17 @@ export default defineConfig({
         },
       },
       {
+        // Network namespaces with rules of their own, which the tests make and remove.
+        test: {
+          name: "namespaces",
+          include: ["test/namespaces/**/*.test.ts"],
+          globalSetup: "test/namespaces/setup.ts",
+          fileParallelism: false,
+          ...slow,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
         // A whole stack is 18 processes: it has the machine to itself, or its checks would time out.
         test: {
           name: "stack",

@@ -273,6 +273,7 @@ function poolConfigOf({ regions, health, balance }: GeoServiceConfig): PoolConfi
     health,
     essential: false,
     panicThreshold: 0, // failing open is decided over all regions, not over the pool
+    spillOverBelow: 0,
     retries: { attempts: 1, budgetPercent: 0, perTryTimeoutMs: 0 },
     connectionMaxAgeMs: 0,
     slowStartMs: 0,

@@ -6,7 +6,7 @@ import type { Clock } from "#shared/core/clock.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
-import { tlvUniqueId } from "#shared/proxy-protocol/proxy-protocol.ts";
+import { tlvAffinity, tlvUniqueId } from "#shared/proxy-protocol/proxy-protocol.ts";
 import type { ProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
 import { reset } from "./userspace/reset.ts";
 
@@ -25,7 +25,8 @@ export interface ConnectAttempt {
 export class Connection {
   readonly id: string = randomUUID();
   readonly listener: string;
-  readonly pool: string;
+  /** Of its listener, or where its server name leads. */
+  pool: string;
   /** The two ends of the accepted socket. */
   readonly downstream: SocketAddress;
   readonly local: SocketAddress;
@@ -36,6 +37,8 @@ export class Connection {
   destination: SocketAddress;
   /** The id that the PROXY header gave, or our own; goes on to the server. */
   uniqueId: Uint8Array;
+  /** What a router wants to keep together, if its PROXY header says so. */
+  affinity: Uint8Array | undefined;
   attempts: readonly ConnectAttempt[] = [];
   bytesUp = 0;
   bytesDown = 0;
@@ -70,6 +73,7 @@ export class Connection {
     this.client = header.source ?? this.downstream;
     this.destination = header.destination ?? this.local;
     this.uniqueId = header.tlvs.find((tlv) => tlv.type === tlvUniqueId)?.value ?? this.uniqueId;
+    this.affinity = header.tlvs.find((tlv) => tlv.type === tlvAffinity)?.value;
   }
 
   connected(socket: Socket, endpoint: Endpoint): void {
@@ -82,6 +86,15 @@ export class Connection {
   cut(reason: Reason): void {
     this.#cutFor ??= reason;
     if (this.#downstreamSocket) reset(this.#downstreamSocket);
+  }
+
+  /** "host:port" of its server; undefined before it has one. */
+  get server(): string | undefined {
+    return this.#server?.address;
+  }
+
+  get ageMs(): number {
+    return (this.#closedMs ?? this.#clock.nowMs()) - this.#openedMs;
   }
 
   closed(reason: Reason): void {
@@ -118,6 +131,7 @@ export class Connection {
     const up = this.#upstreamSocket;
     return {
       connection: this.id,
+      mode: "userspace",
       uniqueId: textOf(this.uniqueId),
       listener: this.listener,
       downstream: formatSocketAddress(this.downstream.host, this.downstream.port),
@@ -127,7 +141,7 @@ export class Connection {
       serverName: this.#server?.name ?? null,
       upstreamLocal: this.#server?.local ?? null,
       openedAt: this.openedAt,
-      ageMs: Math.round((this.#closedMs ?? this.#clock.nowMs()) - this.#openedMs),
+      ageMs: Math.round(this.ageMs),
       bytesUp: this.bytesUp,
       bytesDown: this.bytesDown,
       heldUp: (down?.readableLength ?? 0) + (up?.writableLength ?? 0),

@@ -1,52 +1,77 @@
 import type { Hono } from "hono";
-import type { Socket } from "node:net";
 import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { ProxyVersion } from "#shared/config/schema/common.ts";
 import type { Timer } from "#shared/core/clock.ts";
-import { UsageError, assert } from "#shared/core/error.ts";
+import { UsageError, assert, messageOf } from "#shared/core/error.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { Decision } from "#shared/observe/decisions.ts";
 import type { Host, Service } from "#shared/server/service.ts";
-import { Connections } from "./connections.ts";
-import type { Connection } from "./connections.ts";
+import { DrainWatch } from "./drain-watch.ts";
 import { explain } from "./explain.ts";
-import { carry } from "./userspace/carry.ts";
+import { KernelMode, identityOf, keyOf } from "./kernel/kernel-mode.ts";
+import { runProgram } from "./kernel/program.ts";
+import type { ListenerMode } from "./kernel/support.ts";
 import { ForwardListener } from "./userspace/listener.ts";
+import { UserspaceTraffic } from "./userspace/traffic.ts";
 
+const watchEveryMs = 1_000;
 const connectionsShownMax = 1_000; // of GET /connections: about 500 KB
-const bytesReportedEveryMs = 1_000; // a connection may live for days; its bytes must not wait for its end
 
-/** Forwards TCP connections of its listeners to the servers of their pools. */
+/** Forwards connections and datagrams of its listeners to the servers of their pools. */
 export class Forwarder implements Service<L4ForwarderConfig> {
   readonly #host: Host;
-  readonly #connections = new Connections();
+  readonly #userspace: UserspaceTraffic;
+  readonly #kernel: KernelMode;
   /** By their key in the config. */
   #listeners = new Map<string, ForwardListener>();
   #pools = new Map<string, Pool>();
   #config: L4ForwarderConfig;
   #isFirstRoundOver = false;
   #isDraining = false;
-  #report: Timer;
+  readonly #drainWatch: DrainWatch;
+  #watch: Timer | undefined;
 
-  constructor(config: L4ForwarderConfig, host: Host) {
+  constructor(config: L4ForwarderConfig, host: Host, run = runProgram) {
     this.#host = host;
+    this.#userspace = new UserspaceTraffic(config, host, (name) => this.#pools.get(name));
+    this.#drainWatch = new DrainWatch(host);
+    this.#kernel = new KernelMode(host, run, identityOf(config));
     this.#config = config;
-    this.#report = this.#reportLater();
   }
 
-  /** @throws {UsageError} if an address cannot be taken; then nothing is left open */
+  /** @throws {UsageError} if an address cannot be taken, or the kernel not be used; then nothing is left open */
   async open(): Promise<void> {
     const pools = this.#createPools(this.#config, new Map());
     try {
+      const modes = await this.#kernel.decide(this.#config);
       this.#listeners = await this.#bindListeners(this.#config, pools, new Map());
+      await this.#kernel.carry([...this.#listeners.values()], this.#config, modes);
     } catch (error) {
-      this.#report.cancel();
+      this.#userspace.abandon();
+      await this.#stopListeners();
       for (const pool of pools.values()) pool.stop();
       throw error;
     }
     this.#pools = pools;
     for (const pool of pools.values()) pool.start();
-    void Promise.all([...pools.values()].map((pool) => pool.firstRound)).then(() => (this.#isFirstRoundOver = true));
+    this.#watch = this.#watchLater();
+    void this.#becomeReady();
+  }
+
+  /** What is looked at each second: who has drained, and who has too many. */
+  #watchLater(): Timer {
+    return this.#host.clock.after(watchEveryMs, () => {
+      this.#drainWatch.look(this.#pools.values());
+      for (const listener of this.#listeners.values()) this.#userspace.rebalance(listener);
+      this.#watch = this.#watchLater();
+    });
+  }
+
+  /** Every server was checked once, and the kernel knows it. */
+  async #becomeReady(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.firstRound));
+    await this.#kernel.refresh();
+    this.#isFirstRoundOver = true;
   }
 
   notReady(): string | undefined {
@@ -59,21 +84,23 @@ export class Forwarder implements Service<L4ForwarderConfig> {
       address: listener.address,
       protocol: listener.config.protocol,
       pool: listener.pool.name,
-      mode: this.#config.mode,
+      ...this.#kernel.modeOf(listener.config),
+      approximations: this.#kernel.approximationsOf(listener),
       open: listener.isOpen,
       reason: listener.reason,
       active: listener.active,
       proxyProtocol: listener.config.proxyProtocol,
     }));
-    return { listeners, connections: this.#connections.count };
+    const kernel = this.#kernel.status();
+    return { listeners, connections: this.#userspace.count + this.#kernel.count, ...(kernel && { kernel }) };
   }
 
   explain(query: URLSearchParams): Record<string, unknown> {
-    return explain(query, [...this.#listeners.values()]);
+    return explain(query, [...this.#listeners.values()], this.#kernel);
   }
 
   findDecision(id: string): Decision | undefined {
-    return this.#connections.find(id)?.decision();
+    return this.#userspace.find(id);
   }
 
   pools(): Iterable<Pool> {
@@ -84,6 +111,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   async reload(config: L4ForwarderConfig): Promise<void> {
     for (const key of ["localAddress", "zone"] as const)
       if (config[key] !== this.#config[key]) throw new UsageError(`${key}: changes only by a restart`);
+    const modes = await this.#kernel.decide(config);
     const pools = this.#createPools(config, this.#pools);
     const created = [...pools.values()].filter((pool) => this.#pools.get(pool.name) !== pool);
     let listeners: Map<string, ForwardListener>;
@@ -96,6 +124,17 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     for (const pool of created) pool.start();
     await Promise.all(created.map((pool) => pool.firstRound));
     await this.#swap(config, pools, listeners);
+    await this.#carryInKernel(modes);
+  }
+
+  /** The new config is in force by now: if nft refuses its table, connections go through this process. */
+  async #carryInKernel(modes: ReadonlyMap<string, ListenerMode>): Promise<void> {
+    try {
+      await this.#kernel.carry([...this.#listeners.values()], this.#config, modes);
+    } catch (error) {
+      this.#host.log.error({ error: messageOf(error) }, "kernel_table_lost");
+      this.#host.events.emit("kernel_table_lost", { error: messageOf(error) });
+    }
   }
 
   drain(): void {
@@ -105,23 +144,24 @@ export class Forwarder implements Service<L4ForwarderConfig> {
   async finish(): Promise<void> {
     this.#isDraining = true;
     await this.#stopListeners();
-    await this.#connections.idle();
+    await Promise.all([this.#userspace.idle(), this.#kernel.finish()]);
   }
 
   async close(): Promise<void> {
-    this.#report.cancel();
+    this.#watch?.cancel();
     await this.#stopListeners();
+    await this.#kernel.stop();
     for (const pool of this.#pools.values()) pool.stop();
-    this.#connections.cutAll("DRAINING");
-    await this.#connections.idle();
+    await this.#userspace.stop();
   }
 
   extendAdmin(app: Hono): void {
     app.get("/connections", (c) => {
       const pool = c.req.query("pool");
-      const live = [...this.#connections.live()].filter((connection) => !pool || connection.pool === pool);
-      const connections = live.slice(0, connectionsShownMax).map((connection) => connection.describe());
-      return c.json({ total: live.length, connections });
+      const { total, rows } = this.#userspace.rows(pool, connectionsShownMax);
+      const counted = this.#kernel.connections().filter((row) => pool === undefined || row["pool"] === pool);
+      const connections = [...rows, ...counted.slice(0, connectionsShownMax - rows.length)];
+      return c.json({ total: total + counted.length, connections });
     });
   }
 
@@ -155,12 +195,11 @@ export class Forwarder implements Service<L4ForwarderConfig> {
         const key = keyOf(listenerConfig);
         let listener = known.get(key);
         if (!listener) {
-          const onConnection = (socket: Socket, from: ForwardListener) => this.#carry(socket, from);
           listener = new ForwardListener({
             host: this.#host,
             config: listenerConfig,
             pool: poolOf(pools, listenerConfig),
-            onConnection,
+            listen: (address, own) => this.#userspace.listen(address, own),
           });
           created.push(listener);
           await listener.bind();
@@ -182,6 +221,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     const oldPools = [...this.#pools.values()];
     const oldListeners = [...this.#listeners.values()];
     this.#config = config;
+    this.#userspace.config = config;
     this.#pools = pools;
     this.#listeners = listeners;
     for (const pool of pools.values()) if (oldPools.includes(pool)) pool.update(poolConfigOf(config, pool.name));
@@ -194,43 +234,9 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     for (const pool of oldPools) if (pools.get(pool.name) !== pool) pool.stop(pools.get(pool.name));
   }
 
-  async #carry(socket: Socket, listener: ForwardListener): Promise<void> {
-    const connection = await carry(socket, {
-      host: this.#host,
-      connections: this.#connections,
-      address: listener.address,
-      pool: listener.pool,
-      proxyProtocol: listener.config.proxyProtocol,
-      timeouts: this.#config.timeouts,
-      localAddress: this.#config.localAddress,
-    });
-    this.#account(connection);
-    const { pool, reason = "OK" } = connection;
-    this.#host.metrics.count("watershed_l4_connections_total", { listener: listener.address, pool, reason });
-  }
-
-  #reportLater(): Timer {
-    return this.#host.clock.after(bytesReportedEveryMs, () => {
-      for (const connection of this.#connections.live()) this.#account(connection);
-      this.#report = this.#reportLater();
-    });
-  }
-
-  #account(connection: Connection): void {
-    const { listener } = connection;
-    const { up, down } = connection.takeBytes();
-    if (up > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "up" }, up);
-    if (down > 0) this.#host.metrics.count("watershed_l4_bytes_total", { listener, direction: "down" }, down);
-  }
-
   async #stopListeners(): Promise<void> {
     await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
   }
-}
-
-/** Two listeners may both ask for any free port. */
-function keyOf({ address, pool }: L4ListenerConfig): string {
-  return address.endsWith(":0") ? `${address} ${pool}` : address;
 }
 
 function poolOf(pools: ReadonlyMap<string, Pool>, { pool: name }: L4ListenerConfig): Pool {

@@ -2,12 +2,12 @@ import { parseAuthority } from "./route/host.ts";
 import type { Authority } from "./route/host.ts";
 import { normalisePath } from "./route/path.ts";
 import type { Routable } from "./route/match.ts";
-import { tokensOf, valuesOf } from "./headers.ts";
-import type { HeaderList } from "./headers.ts";
+import { survey, tokensOf, valuesOf } from "./headers.ts";
+import type { HeaderList, Survey } from "./headers.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 
-const headerLinesMax = 128; // a little over what Apache (100), HAProxy (101) and Envoy (100) take
+export const headerLinesMax = 128; // a little over what Apache (100), HAProxy (101) and Envoy (100) take
 
 /** A head as the parser gave it. */
 export interface RawHead {
@@ -34,6 +34,9 @@ export interface RequestHead extends Routable {
   readonly authority: string;
   readonly framing: Framing;
   readonly expectsContinue: boolean;
+  readonly seen: Survey;
+  /** The client keeps the connection open after the answer. @see RFC 9112 §9.3 */
+  readonly keepsAlive: boolean;
   /** Asks for a WebSocket. */
   readonly upgrade: boolean;
   /** Asks for any protocol: node:http's parser loses what is pipelined behind such a request, so it is the last one. */
@@ -52,32 +55,41 @@ interface Target {
 
 const bad = (message: string): Refusal => refusal(400, "BAD_REQUEST", message);
 
+const noBody: Framing = { kind: "none" };
+const chunkedBody: Framing = { kind: "chunked" };
+
 /** Checks a head by what a strict parser still lets through, and brings it into the forwarded form. */
 export function readHead(raw: RawHead, limits: { readonly targetBytes: number }): HeadResult {
   const target = checkStart(raw, limits) ?? readTarget(raw);
   if ("status" in target) return { ok: false, refusal: target };
-  const authority = readAuthority(raw, target.authority);
-  if ("status" in authority) return { ok: false, refusal: authority };
-  const framing = readFraming(raw);
-  if ("status" in framing) return { ok: false, refusal: framing };
-  const refused = checkHeaders(raw) ?? checkUpgrade(raw, framing);
-  if (refused) return { ok: false, refusal: refused };
   const { headers, method } = raw;
+  const seen = survey(headers);
+  const authority = readAuthority(raw, seen, target.authority);
+  if ("status" in authority) return { ok: false, refusal: authority };
+  const framing = readFraming(raw, seen);
+  if ("status" in framing) return { ok: false, refusal: framing };
+  const isCurrent = raw.version === "1.1";
+  const asksToUpgrade = seen.upgrade.length > 0 && seen.connection.includes("upgrade");
+  const upgrade = isCurrent && asksToUpgrade && seen.upgrade.includes("websocket");
+  const refused = checkHeaders(isCurrent, seen) ?? (upgrade ? checkUpgrade(raw, framing) : undefined);
+  if (refused) return { ok: false, refusal: refused };
   return {
     ok: true,
     head: {
       method,
-      version: raw.version === "1.0" ? "1.0" : "1.1",
+      version: isCurrent ? "1.1" : "1.0",
       headers,
+      seen,
       target: target.query === "" ? target.path : `${target.path}?${target.query}`,
       path: target.path,
       query: target.query,
       host: authority.host,
       authority: authority.text,
       framing,
-      expectsContinue: raw.version === "1.1" && tokensOf(headers, "expect").includes("100-continue"),
-      upgrade: asksForWebSocket(raw),
-      asksToUpgrade: tokensOf(headers, "connection").includes("upgrade"),
+      expectsContinue: isCurrent && seen.expect.length > 0,
+      upgrade,
+      asksToUpgrade: seen.connection.includes("upgrade"),
+      keepsAlive: isCurrent ? !seen.connection.includes("close") : seen.connection.includes("keep-alive"),
       headerValues: (name) => valuesOf(headers, name),
     },
   };
@@ -129,48 +141,46 @@ function splitQuery(text: string): [string, string] {
 }
 
 /** One valid Host, or none in HTTP/1.0. The target's authority wins. @see RFC 9112 §3.2, §3.2.2 */
-function readAuthority(raw: RawHead, ofTarget: string | undefined): (Authority & { text: string }) | Refusal {
-  const hosts = valuesOf(raw.headers, "host");
+function readAuthority(
+  raw: RawHead,
+  { host: hosts }: Survey,
+  ofTarget: string | undefined,
+): (Authority & { text: string }) | Refusal {
   if (hosts.length > 1) return bad("more than one Host");
   const own = hosts[0]?.trim();
   if (own === undefined && raw.version === "1.1") return bad("no Host");
-  if (own !== undefined && !parseAuthority(own)) return bad("an invalid Host");
+  const ofHost = own === undefined ? undefined : parseAuthority(own);
+  if (own !== undefined && !ofHost) return bad("an invalid Host");
   const text = ofTarget ?? own;
   if (text === undefined) return { host: "", port: undefined, text: "" };
-  const authority = parseAuthority(text);
-  return authority ? { ...authority, text } : bad("an invalid authority in the target");
+  const authority = ofTarget === undefined ? ofHost : parseAuthority(ofTarget);
+  return authority ? { host: authority.host, port: authority.port, text } : bad("an invalid authority in the target");
 }
 
 /** @see RFC 9112 §6 */
-function readFraming(raw: RawHead): Framing | Refusal {
-  const lengths = valuesOf(raw.headers, "content-length");
-  const codings = valuesOf(raw.headers, "transfer-encoding");
+function readFraming(raw: RawHead, seen: Survey): Framing | Refusal {
+  const { contentLength: lengths, transferEncoding: codings } = seen;
   if (codings.length > 0) {
     if (raw.version === "1.0") return bad("Transfer-Encoding in HTTP/1.0");
     if (lengths.length > 0) return bad("both Content-Length and Transfer-Encoding");
     if (codings.length > 1 || codings[0]?.trim().toLowerCase() !== "chunked")
       return refusal(501, "BAD_REQUEST", "a transfer coding other than chunked");
-    return { kind: "chunked" };
+    return chunkedBody;
   }
-  if (lengths.length === 0) return { kind: "none" };
+  if (lengths.length === 0) return noBody;
   const text = lengths[0] ?? "";
   if (lengths.length > 1 || !/^\d{1,15}$/.test(text)) return bad("an invalid Content-Length");
-  return Number(text) === 0 ? { kind: "none" } : { kind: "length", bytes: Number(text) };
+  return Number(text) === 0 ? noBody : { kind: "length", bytes: Number(text) };
 }
 
-function checkHeaders(raw: RawHead): Refusal | undefined {
-  for (let i = 0; i < raw.headers.length; i += 2) {
-    // Many servers read "_" as "-": X_Forwarded_For would pass for X-Forwarded-For.
-    if (raw.headers[i]?.includes("_")) return bad("an underscore in the name of a header");
-  }
-  const expectations = tokensOf(raw.headers, "expect");
-  if (raw.version === "1.1" && expectations.some((expectation) => expectation !== "100-continue"))
+function checkHeaders(isCurrent: boolean, seen: Survey): Refusal | undefined {
+  if (seen.hasUnderscore) return bad("an underscore in the name of a header");
+  if (isCurrent && seen.expect.some((expectation) => expectation !== "100-continue"))
     return refusal(417, "BAD_REQUEST", "an expectation other than 100-continue");
   return undefined;
 }
 
 function checkUpgrade(raw: RawHead, framing: Framing): Refusal | undefined {
-  if (!asksForWebSocket(raw)) return undefined;
   if (raw.method !== "GET") return bad("an upgrade of a method other than GET");
   return framing.kind === "none" ? undefined : bad("an upgrade with a body");
 }

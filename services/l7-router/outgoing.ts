@@ -1,5 +1,7 @@
+import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
+import { hopsLeft } from "./own-answers.ts";
 import { hasTraceparent, rebuiltHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
@@ -7,17 +9,31 @@ import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
 const rebuiltAndTracestate: ReadonlySet<string> = new Set([...rebuiltHeaders, "tracestate"]);
 const neverWithoutLength: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** The head of a request as it goes to a server: what the client sent end to end, then what the router says.
- * @param fallbackHost Host of an HTTP/1.0 request that named none */
-export function outgoingHeaders(head: RequestHead, forwarded: Forwarded, fallbackHost: string): string[] {
-  const { headers } = head;
+/** @param fallbackHost Host of an HTTP/1.0 request that named none */
+export function upstreamRequest(head: RequestHead, forwarded: Forwarded, fallbackHost: string): UpstreamRequest {
+  const { method, target, framing, upgrade } = head;
+  return { method, target, framing, upgrade, headers: outgoingHeaders(head, forwarded, fallbackHost) };
+}
+
+/** The head of a request as it goes to a server: what the client sent end to end, then what the router says. */
+function outgoingHeaders(head: RequestHead, forwarded: Forwarded, fallbackHost: string): string[] {
+  const { headers, seen } = head;
+  const without = hasTraceparent(seen) ? rebuiltHeaders : rebuiltAndTracestate;
   const lines = ["Host", head.authority === "" ? fallbackHost : head.authority];
-  lines.push(...endToEnd(headers, hasTraceparent(headers) ? rebuiltHeaders : rebuiltAndTracestate));
-  lines.push(...forwarded.headers);
+  for (const text of endToEnd(headers, without, seen.connection)) lines.push(text);
+  for (const text of forwarded.headers) lines.push(text);
+  const hops = head.method === "OPTIONS" ? hopsLeft(head) : undefined;
+  const hopsAt = hops === undefined ? -1 : lines.findIndex(isMaxForwards);
+  if (hops !== undefined && hopsAt >= 0) lines[hopsAt + 1] = String(hops - 1);
   if (head.expectsContinue && head.framing.kind !== "none") lines.push("Expect", "100-continue");
   if (head.upgrade) lines.push("Connection", "Upgrade", "Upgrade", "websocket");
-  else if (takesTrailers(headers)) lines.push("TE", "trailers", "Connection", "TE");
-  return [...lines, ...framingLines(head)];
+  else if (takesTrailers(seen.te)) lines.push("TE", "trailers", "Connection", "TE");
+  for (const text of framingLines(head)) lines.push(text);
+  return lines;
+}
+
+function isMaxForwards(text: string, index: number): boolean {
+  return index % 2 === 0 && text.toLowerCase() === "max-forwards";
 }
 
 /** Framing is always said, whatever the method: an unframed body would be read as the next request. @see RFC 9112 §6.3 */
@@ -30,15 +46,17 @@ function framingLines(head: RequestHead): string[] {
 
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
-export function incomingHeaders(
-  headers: HeaderList,
-  own: { readonly via: string; readonly requestId: string },
-  status: number,
-): string[] {
+export function incomingHeaders(headers: HeaderList, viaName: string, requestId: string, status: number): string[] {
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
-  lines.push("Via", own.via, "X-Request-Id", own.requestId);
+  lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
   return lines;
+}
+
+/** The head of a 1xx, which has no length (RFC 9110 §8.6). */
+export function informationHeaders(headers: HeaderList): string[] {
+  return endToEnd(headers, lengthOnly);
 }
 
 const ownLines: ReadonlySet<string> = new Set(["x-request-id"]);
 const ownOrLength: ReadonlySet<string> = new Set(["x-request-id", "content-length"]);
+const lengthOnly: ReadonlySet<string> = new Set(["content-length"]);

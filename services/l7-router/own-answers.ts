@@ -1,4 +1,4 @@
-import type { Downstream } from "./downstream.ts";
+import type { Downstream } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import { reply } from "./reply.ts";
 import { refusal } from "./refusal.ts";
@@ -10,8 +10,14 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 export type OwnAnswer = "health" | "options";
 
 export function ownAnswerOf(head: RequestHead): OwnAnswer | undefined {
-  if (head.path === "*") return "options";
+  if (head.path === "*" || (head.method === "OPTIONS" && hopsLeft(head) === 0)) return "options";
   return head.path === "/health" && (head.method === "GET" || head.method === "HEAD") ? "health" : undefined;
+}
+
+/** How many more hops an OPTIONS may take; undefined if it does not say. @see RFC 9110 §7.6.2 */
+export function hopsLeft({ seen: { maxForwards } }: Pick<RequestHead, "seen">): number | undefined {
+  const [text] = maxForwards;
+  return maxForwards.length === 1 && text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 /** @param unhealthy why this router should get no traffic; undefined while it should

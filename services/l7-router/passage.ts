@@ -1,10 +1,13 @@
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
 import type { Host } from "#shared/server/service.ts";
-import type { Downstream } from "./downstream.ts";
+import type { Downstream } from "./engine/engine.ts";
 import { valueOf } from "./headers.ts";
 import type { CompiledRoute } from "./route/compile.ts";
-import type { TryResult } from "./upstream/try.ts";
+import type { Forwarded } from "./policy/forwarded-headers.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Tallies } from "./tallies.ts";
+import type { UpstreamConnection } from "./upstream/connection.ts";
 
 /** One try, as a trace tells it. */
 interface AttemptNote {
@@ -50,14 +53,41 @@ export class Passage {
     this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
   }
 
+  identified(path: string, { requestId, client }: Forwarded): void {
+    this.path = path;
+    this.requestId = requestId;
+    this.client = client;
+  }
+
   take(route: CompiledRoute): void {
     this.route = String(route.index);
     this.pool = route.pool;
     this.#match = route.match;
   }
 
+  /** The router answered instead of a route. */
+  answeredHere(kind: string, { status, reason }: Pick<Refusal, "status" | "reason">): void {
+    this.route = kind;
+    this.status = status;
+    this.reason = reason;
+  }
+
+  refused({ status, reason }: Refusal): void {
+    this.status = status;
+    this.reason = reason;
+    this.isOwnReply = true;
+  }
+
+  /** It ends without a whole answer. */
+  left(reason: Reason): void {
+    this.reason = reason;
+    if (this.status === 0) this.status = 499; // as nginx says in its log: the client left without an answer
+  }
+
   /** A further attempt begins. */
   chose(choice: Choice | undefined): void {
+    const before = this.attempts.at(-1);
+    if (before) this.#host.metrics.count("watershed_http_retries_total", { pool: this.pool, reason: before.outcome });
     this.attempts.push({
       choice,
       outcome: "OK",
@@ -69,25 +99,31 @@ export class Passage {
     });
   }
 
-  ended(outcome: Reason, tookMs: number, result: TryResult | undefined): void {
-    const note = this.attempts.at(-1);
-    if (!note) return;
-    note.outcome = outcome;
-    note.tookMs = tookMs;
-    if (!result) return;
-    note.connection = result.connection.local;
-    note.reused = result.reused;
-    note.connectMs = result.connectMs;
-    note.firstByteMs = result.firstByteMs;
+  /** @param connection on which the answer came; undefined if there was none */
+  ended(outcome: Reason, tookMs: number, connection: UpstreamConnection | undefined, firstByteMs: number): void {
+    const attempt = this.attempts.at(-1);
+    if (!attempt) return;
+    attempt.outcome = outcome;
+    attempt.tookMs = tookMs;
+    if (!connection) return;
+    attempt.connection = connection.facts.local;
+    attempt.reused = connection.uses > 1;
+    attempt.connectMs = attempt.reused ? 0 : connection.facts.connectMs;
+    attempt.firstByteMs = firstByteMs;
   }
 
   /** The request is over: counted, logged if asked for, recorded if it is traced. */
-  close(options: { readonly endpoint: string | undefined; readonly accessLog: boolean }): void {
+  close(options: {
+    readonly endpoint: string | undefined;
+    readonly accessLog: boolean;
+    readonly tallies: Tallies;
+  }): void {
     const { metrics, log, clock, decisions } = this.#host;
+    const { tallies } = options;
     const tookMs = clock.nowMs() - this.startedMs;
     const { status, reason, route, pool, client, requestId, path } = this;
-    metrics.count("watershed_http_requests_total", { route, pool, status });
-    metrics.observe("watershed_http_request_seconds", { pool }, tookMs / 1_000);
+    tallies.requests(route, pool, status).add();
+    tallies.seconds(pool).observe(tookMs / 1_000);
     if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
     const { method } = this.#downstream.head;
     if (options.accessLog) {

@@ -1,4 +1,4 @@
-import type { Downstream } from "./downstream.ts";
+import type { Downstream } from "./engine/engine.ts";
 import { valueOf } from "./headers.ts";
 import type { Refusal } from "./refusal.ts";
 

@@ -3,26 +3,28 @@ import { hash32 } from "#shared/core/hash.ts";
 import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
-import type { Downstream } from "./downstream.ts";
-import type { Engine } from "./engine/engine.ts";
+import type { Engine, Listener, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
 import { explain } from "./explain.ts";
-import { forward } from "./forward.ts";
-import { PlainListener } from "./listener/plain.ts";
+import { Ride } from "./forward.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
-import type { Site } from "./ride.ts";
+import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
 import type { RoutedPool, Snapshot } from "./snapshot.ts";
+import { Tallies } from "./tallies.ts";
+import { Wheel } from "./wheel.ts";
 
 /** The HTTP router of a region: listeners, the snapshot in force, and what is under way. */
 export class Router implements Service<L7RouterConfig> {
   readonly #host: Host;
   readonly #engine: Engine;
   readonly #viaName: string;
-  readonly #listeners = new Map<string, PlainListener>();
+  readonly #wheel: Wheel;
+  readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
+  #site: Site;
   #started = false;
   #draining = false;
   #stopping = false;
@@ -35,7 +37,10 @@ export class Router implements Service<L7RouterConfig> {
     // Two routers without names of their own, one behind the other, must not take each other for a loop.
     const address = config.listeners[0]?.address ?? "";
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
-    this.#snapshot = createSnapshot(config, host, createPools(config, host));
+    this.#wheel = new Wheel(host.clock);
+    host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
+    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine));
+    this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
   }
 
@@ -93,7 +98,7 @@ export class Router implements Service<L7RouterConfig> {
         throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
     }
     const wanted = new Set(config.listeners.map(({ address }) => address));
-    const created = createPools(config, this.#host, former);
+    const created = createPools(config, this.#host, this.#engine, former);
     try {
       await firstRoundOf(created);
       if (this.#stopping) throw new UsageError("the router is stopping");
@@ -103,6 +108,7 @@ export class Router implements Service<L7RouterConfig> {
       throw error;
     }
     this.#snapshot = createSnapshot(config, this.#host, created, former);
+    this.#site = this.#createSite();
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) listener.setLimits(limitsOf(config));
@@ -152,39 +158,33 @@ export class Router implements Service<L7RouterConfig> {
   }
 
   async #open(address: string): Promise<void> {
-    const listener = new PlainListener({
+    const listener = this.#engine.createListener({
       address,
       limits: limitsOf(this.#snapshot.config),
-      serve: (downstream, last) => this.#serve(downstream, last),
+      clock: this.#host.clock,
+      wheel: this.#wheel,
+      serve: (downstream, last) => new Ride(downstream, this.#site, last),
       onRefused: ({ reason }) => this.#host.metrics.count("watershed_http_replies_total", { reason }),
     });
     await listener.listen();
     this.#listeners.set(address, listener);
   }
 
-  async #serve(downstream: Downstream, last: boolean): Promise<void> {
-    this.#count(1);
-    try {
-      await forward(downstream, this.#site(), last);
-    } finally {
-      this.#count(-1);
-    }
-  }
-
   #count(by: 1 | -1): void {
     this.#active += by;
-    this.#host.metrics.set("watershed_http_active_requests", {}, this.#active);
     if (this.#active === 0) this.#onQuiet?.();
   }
 
-  #site(): Site {
+  #createSite(): Site {
     return {
       host: this.#host,
-      engine: this.#engine,
+      wheel: this.#wheel,
+      tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       snapshot: this.#snapshot,
       isDraining: () => this.#draining,
       unhealthy: () => this.#unhealthy(),
+      count: (by) => this.#count(by),
     };
   }
 
@@ -199,8 +199,9 @@ async function firstRoundOf(pools: ReadonlyMap<string, RoutedPool>): Promise<voi
   await Promise.all([...pools.values()].map(({ pool }) => pool.firstRound));
 }
 
-function limitsOf({ limits, timeouts }: L7RouterConfig): ConstructorParameters<typeof PlainListener>[0]["limits"] {
-  return { headerBytes: limits.headerBytes, headMs: timeouts.headMs, idleMs: timeouts.idleMs };
+function limitsOf({ limits, timeouts }: L7RouterConfig): ListenerLimits {
+  const { headerBytes, targetBytes } = limits;
+  return { headerBytes, targetBytes, headMs: timeouts.headMs, idleMs: timeouts.idleMs };
 }
 
 /** A pool that no snapshot has any more: requests under way finish on their connections. */

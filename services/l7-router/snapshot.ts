@@ -4,6 +4,7 @@ import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import { RetryBudget } from "#shared/endpoint/attempt.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { Host } from "#shared/server/service.ts";
+import type { Engine } from "./engine/engine.ts";
 import { compileRoutes } from "./route/compile.ts";
 import type { RouteTable } from "./route/compile.ts";
 import { Connections } from "./upstream/connections.ts";
@@ -24,10 +25,15 @@ export interface Snapshot {
 }
 
 /** The pools that the former snapshot does not have. Their checks have begun. */
-export function createPools(config: L7RouterConfig, host: Host, former?: Snapshot): Map<string, RoutedPool> {
+export function createPools(
+  config: L7RouterConfig,
+  host: Host,
+  engine: Engine,
+  former?: Snapshot,
+): Map<string, RoutedPool> {
   const created = new Map<string, RoutedPool>();
   for (const [name, poolConfig] of Object.entries(config.pools))
-    if (!former?.pools.has(name)) created.set(name, createPool(name, poolConfig, config, host));
+    if (!former?.pools.has(name)) created.set(name, createPool(name, poolConfig, config, host, engine));
   return created;
 }
 
@@ -57,7 +63,13 @@ function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): Rout
   return { ...known, budget };
 }
 
-function createPool(name: string, poolConfig: PoolConfig, config: L7RouterConfig, host: Host): RoutedPool {
+function createPool(
+  name: string,
+  poolConfig: PoolConfig,
+  config: L7RouterConfig,
+  host: Host,
+  engine: Engine,
+): RoutedPool {
   const { clock, random, events, metrics, log } = host;
   const { localAddress, zone } = config;
   const checkProxyProtocol = poolConfig.proxyProtocol?.send;
@@ -75,7 +87,8 @@ function createPool(name: string, poolConfig: PoolConfig, config: L7RouterConfig
   });
   pool.start();
   const budget = new RetryBudget(poolConfig.retries.budgetPercent, clock);
-  return { pool, connections: new Connections({ config: poolConfig, clock, random, localAddress }), budget };
+  const connections = new Connections({ config: poolConfig, engine, clock, random, localAddress });
+  return { pool, connections, budget };
 }
 
 function trustOf(trustedProxies: readonly string[]): (address: string) => boolean {

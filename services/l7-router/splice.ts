@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "#shared/core/clock.ts";
 import type { Reason } from "#shared/core/error.ts";
 import { IdleTimer } from "./idle-timer.ts";
-import { reset } from "./listener/end.ts";
+import { reset } from "./end.ts";
 
 /** Carries bytes both ways, with backpressure; an end of one side is carried as an end, anything rougher as a reset.
  * @param first bytes of the upstream that were already read

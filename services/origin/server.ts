@@ -3,11 +3,12 @@ import type { OriginServerConfig } from "#shared/config/schema/origin.ts";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError, assert, messageOf } from "#shared/core/error.ts";
 import { listenUdp } from "#shared/net/listen-udp.ts";
+import type { UdpOptions } from "#shared/net/listen-udp.ts";
 import { listenTcp } from "#shared/net/listen.ts";
 import { acceptProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
 import type { Host } from "#shared/server/service.ts";
 import { Gate } from "./gate.ts";
-import type { Connection, Kind, ServerContext } from "./kinds/kind.ts";
+import type { Connection, Kind, ServerContext, UdpKind } from "./kinds/kind.ts";
 
 const connectionsMax = 4_096; // of one server; 84 servers share the descriptors of one process
 const proxyHeaderTimeoutMs = 5_000; // forwarders send it with the first packet
@@ -169,7 +170,7 @@ export class OriginServer {
     const kind = this.#kind;
     this.#listener =
       kind.protocol === "udp"
-        ? await listenUdp({ address: this.#address, onDatagram: (datagram) => kind.receive(datagram) })
+        ? await listenUdp({ address: this.#address, onDatagram: receiver(kind) })
         : await listenTcp({
             address: this.#address,
             allowHalfOpen: true,
@@ -217,4 +218,12 @@ export class OriginServer {
       },
     );
   }
+}
+
+function receiver(kind: UdpKind): UdpOptions["onDatagram"] {
+  return (datagram, from, listener) =>
+    kind.receive(datagram, (text) => {
+      const bytes = Buffer.from(text);
+      listener.send(bytes, bytes.length, from);
+    });
 }

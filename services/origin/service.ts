@@ -103,7 +103,11 @@ export class OriginService implements Service<OriginConfig> {
       region: this.#config.region,
       host: this.#host,
       isDraining: () => this.#draining,
-      createKind: (context) => kinds[config.service](context, { replicas: () => this.#config.replicas }),
+      createKind: (context) =>
+        kinds[config.service](context, {
+          replicas: () => this.#config.replicas,
+          telemetry: () => this.#config.telemetry,
+        }),
     });
   }
 

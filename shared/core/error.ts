@@ -39,6 +39,8 @@ export const reasons = [
   "NOT_SERVED",
   "IDLE",
   "PROXY_HEADER_INVALID",
+  "CLIENT_HELLO_INVALID",
+  "REBALANCED",
 ] as const;
 
 export type Reason = (typeof reasons)[number];

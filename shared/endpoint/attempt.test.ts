@@ -16,7 +16,7 @@ const clientGone = new TrafficError("CLIENT_GONE", "gone", { origin: "downstream
 function setUp(
   endpoints: number,
   outcomes: readonly (string | Error)[],
-  request: Partial<AttemptRequest<string>> = {},
+  request: Partial<AttemptRequest & { failureOf(result: string): Reason | undefined }> = {},
 ) {
   const test = testPool({
     endpoints: Array.from({ length: endpoints }, (_, i) => ({ address: `10.0.0.${i + 1}:80` })),

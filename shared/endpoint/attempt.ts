@@ -16,7 +16,7 @@ export interface AttemptRecord {
   readonly tookMs: number;
 }
 
-export interface AttemptRequest<T> {
+export interface AttemptRequest {
   /** 32 bits, for ip-hash. */
   readonly hash: number;
   readonly balance?: BalanceName | undefined;
@@ -27,9 +27,9 @@ export interface AttemptRequest<T> {
   readonly budget?: RetryBudget | undefined;
   /** Called before the endpoint is tried: the moment to describe the choice for a trace. */
   onChoice?(choice: PoolChoice, tried: readonly Endpoint[]): void;
+  /** A result says nothing of the endpoint yet: whoever has it tells `succeeded` or `failed` himself. */
+  readonly judgedLater?: boolean;
   onAttempt?(record: AttemptRecord): void;
-  /** Why an answer counts against its endpoint although it is an answer, such as a 503. Default: it never does. */
-  failureOf?(result: T): Reason | undefined;
   /** Nobody waits any more: no further attempt. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,51 +56,98 @@ const freeReasons: ReadonlySet<Reason> = new Set(["CONNECT_FAILED", "CONNECT_TIM
  * error of `tryEndpoint` is a programmer error and passes through at once */
 export async function attempt<T>(
   pool: Pool,
-  request: AttemptRequest<T>,
+  request: AttemptRequest & { failureOf?(result: T): Reason | undefined },
   tryEndpoint: (endpoint: Endpoint, info: AttemptInfo) => Promise<T>,
 ): Promise<T> {
-  const attemptsMax = Math.min(request.attemptsMax, attemptsCap);
-  const tried: Endpoint[] = [];
-  let failure: TrafficError | undefined;
-  request.budget?.request();
-  for (let number = 1; ; number++) {
-    const startedMs = pool.clock.nowMs();
-    const choice = pool.choose({ hash: request.hash, tried, balance: request.balance });
-    if (failure && !choice.endpoint) throw failure; // Who was left when the last attempt began is gone.
-    request.onChoice?.(choice, tried);
-    const { endpoint } = choice;
-    const note = (outcome: Reason) =>
-      request.onAttempt?.({ choice, outcome, startedMs, tookMs: pool.clock.nowMs() - startedMs });
-    if (!endpoint) {
-      note(choice.reason);
-      throw nobody(pool, choice.reason);
-    }
-    tried.push(endpoint);
-    const last = number >= attemptsMax || !pool.canRetry(tried);
+  const attempts = new Attempts(pool, request);
+  for (;;) {
+    const endpoint = attempts.next();
     try {
+      const { number, last } = attempts;
       const result = await tryEndpoint(endpoint, { number, last });
-      judge(pool, endpoint, request.failureOf?.(result));
-      note("OK");
+      attempts.succeeded(request.failureOf?.(result));
       return result;
     } catch (error) {
       if (!(error instanceof TrafficError)) throw error;
-      pool.countAttempt(endpoint, error.reason);
-      if (error.origin === "upstream") endpoint.failed(pool.clock.nowMs(), error.reason);
-      note(error.reason);
-      if (last || !goesOn(request, error)) throw error;
-      failure = error;
+      if (!attempts.failed(error)) throw error;
     }
   }
 }
 
-function judge(pool: Pool, endpoint: Endpoint, failure: Reason | undefined): void {
-  pool.countAttempt(endpoint, failure ?? "OK");
-  const nowMs = pool.clock.nowMs();
-  if (failure === undefined) endpoint.succeeded(nowMs);
-  else endpoint.failed(nowMs, failure);
+/** The same, step by step, for whoever does not wait in promises: `next`, then `succeeded` or `failed`, and so on. */
+export class Attempts {
+  readonly #pool: Pool;
+  readonly #request: AttemptRequest;
+  readonly #attemptsMax: number;
+  readonly #tried: Endpoint[] = [];
+  #choice: PoolChoice | undefined;
+  #failure: TrafficError | undefined;
+  #startedMs = 0;
+  /** 1 for the first. */
+  number = 0;
+  /** No further attempt follows the present one, whatever happens. */
+  last = false;
+
+  constructor(pool: Pool, request: AttemptRequest) {
+    this.#pool = pool;
+    this.#request = request;
+    this.#attemptsMax = Math.min(request.attemptsMax, attemptsCap);
+    request.budget?.request();
+  }
+
+  /** The endpoint to try now.
+   * @throws {TrafficError} that of the attempt before, or NO_HEALTHY or NO_ENDPOINT, when there is nobody to try */
+  next(): Endpoint {
+    const pool = this.#pool;
+    const request = this.#request;
+    this.number++;
+    this.#startedMs = pool.clock.nowMs();
+    const choice = pool.choose({ hash: request.hash, tried: this.#tried, balance: request.balance });
+    const { endpoint } = choice;
+    if (this.#failure && !endpoint) throw this.#failure; // Who was left when the last attempt began is gone.
+    this.#choice = choice;
+    request.onChoice?.(choice, this.#tried);
+    if (!endpoint) {
+      this.#note(choice.reason);
+      throw nobody(pool, choice.reason);
+    }
+    this.#tried.push(endpoint);
+    this.last = this.number >= this.#attemptsMax || !pool.canRetry(this.#tried);
+    return endpoint;
+  }
+
+  /** It worked.
+   * @param failure why it counts against its endpoint although it worked, such as an answer of 503 */
+  succeeded(failure: Reason | undefined): void {
+    const endpoint = this.#choice?.endpoint;
+    if (!endpoint) return;
+    this.#pool.countAttempt(endpoint, failure ?? "OK");
+    const nowMs = this.#pool.clock.nowMs();
+    if (failure !== undefined) endpoint.failed(nowMs, failure);
+    else if (!this.#request.judgedLater) endpoint.succeeded(nowMs);
+    this.#note("OK");
+  }
+
+  /** @returns whether a further attempt may be made */
+  failed(error: TrafficError): boolean {
+    const endpoint = this.#choice?.endpoint;
+    if (!endpoint) return false;
+    this.#pool.countAttempt(endpoint, error.reason);
+    if (error.origin === "upstream") endpoint.failed(this.#pool.clock.nowMs(), error.reason);
+    this.#note(error.reason);
+    this.#failure = error;
+    return !this.last && goesOn(this.#request, error);
+  }
+
+  #note(outcome: Reason): void {
+    if (!this.#request.onAttempt || !this.#choice) return;
+    const startedMs = this.#startedMs;
+    const tookMs = this.#pool.clock.nowMs() - startedMs;
+    this.#request.onAttempt({ choice: this.#choice, outcome, startedMs, tookMs });
+  }
 }
 
-function goesOn<T>(request: AttemptRequest<T>, error: TrafficError): boolean {
+function goesOn(request: AttemptRequest, error: TrafficError): boolean {
   if (request.signal?.aborted || !error.retryable || !request.mayRetry(error)) return false;
   return freeReasons.has(error.reason) || (request.budget?.withdraw() ?? true);
 }

@@ -138,6 +138,44 @@ describe("zones", () => {
     expect(pickMany(pool, 8)).toEqual({ "10.0.0.1:80 ZONE_FAILOVER": 4, "10.0.0.2:80 ZONE_FAILOVER": 4 });
   });
 
+  describe("spill over", () => {
+    const zones = endpointsOf({ zone: "a" }, { zone: "a", weight: 3 }, { zone: "b" }, { zone: "b" });
+    const shareOf = (picked: Record<string, number>) =>
+      Object.entries(picked).reduce((sum, [key, count]) => sum + (key.endsWith("ZONE_FAILOVER") ? count : 0), 0);
+
+    it.each([
+      { name: "nothing while the own zone has what it should", below: 70, gone: [] as number[], percent: 0 },
+      { name: "nothing while it has enough", below: 70, gone: [1], percent: 0 },
+      { name: "what is missing, by weight", below: 50, gone: [2], percent: 50 },
+      { name: "the more the more is missing", below: 100, gone: [2], percent: 75 },
+      { name: "nothing where it is not configured", below: 0, gone: [2], percent: 0 },
+      { name: "nothing when there is nowhere to", below: 100, gone: [2, 3, 4], percent: 0 },
+    ])("$name", ({ below, gone, percent }) => {
+      const { pool } = testPool({ endpoints: zones, spillOverBelow: below, panicThreshold: 0 }, { zone: "a" });
+      for (const i of gone) pool.setEndpointState(addressOf(i), "draining");
+      expect(Math.abs(shareOf(pickMany(pool, 2_000)) - 20 * percent)).toBeLessThan(percent === 0 ? 1 : 100);
+    });
+
+    it("leaves clients with a place of their own where they are", () => {
+      const { pool } = testPool({ endpoints: zones, spillOverBelow: 100, balance: "ip-hash" }, { zone: "a" });
+      pool.setEndpointState(addressOf(2), "draining");
+      expect(shareOf(pickMany(pool, 200))).toBe(0);
+    });
+
+    it("is told with the candidates among whom was chosen", () => {
+      const { pool } = testPool({ endpoints: zones, spillOverBelow: 100 }, { zone: "a", random: () => 0 });
+      pool.setEndpointState(addressOf(2), "draining");
+      const choice = pool.choose({ hash: 0, tried: [] });
+      expect(choice.reason).toBe("ZONE_FAILOVER");
+      expect(pool.describe(choice, []).candidates.map(({ reason }) => reason)).toEqual([
+        "OTHER_ZONE",
+        "DRAINING",
+        "OK",
+        "OK",
+      ]);
+    });
+  });
+
   it("another one is no failover where the own one never had an endpoint", () => {
     const { pool } = testPool({ endpoints: zones }, { zone: "c" });
     expect(Object.keys(pickMany(pool, 8)).every((key) => key.endsWith(" OK"))).toBe(true);

@@ -24,6 +24,8 @@ export class ChoiceOrder {
   #primaries: readonly Endpoint[] = [];
   #steps: readonly Step[] = [];
   #panic = false;
+  /** Share of first tries that other zones take, 0 to 1. */
+  #spillShare = 0;
 
   constructor(random: Random, ownZone: string | undefined) {
     this.#random = random;
@@ -34,7 +36,8 @@ export class ChoiceOrder {
     this.#everyone = new Group(random);
   }
 
-  rebuild(endpoints: readonly Endpoint[], { panic, candidates }: Census): void {
+  /** @param spillBelowPercent of the own zone's weight: where less is eligible, other zones take what is missing */
+  rebuild(endpoints: readonly Endpoint[], { panic, candidates }: Census, spillBelowPercent = 0): void {
     const eligible = endpoints.filter((endpoint) => endpoint.eligible);
     this.#primaries = eligible.filter((endpoint) => !endpoint.backup);
     this.#own.setMembers(this.#primaries.filter((endpoint) => this.#isOwn(endpoint)));
@@ -50,12 +53,41 @@ export class ChoiceOrder {
       { group: this.#backups, reason: "BACKUP" },
     ];
     this.#steps = steps.filter(({ group }) => group.members.length > 0);
+    const canSpill = !panic && this.#own.members.length > 0 && this.#others.members.length > 0;
+    this.#spillShare = canSpill ? this.#missingShare(endpoints, spillBelowPercent) : 0;
+  }
+
+  /** Of what the own zone should carry. Weights as configured: slow start is no loss. */
+  #missingShare(endpoints: readonly Endpoint[], belowPercent: number): number {
+    let whole = 0;
+    let left = 0;
+    for (const endpoint of endpoints) {
+      if (endpoint.backup || !this.#isOwn(endpoint)) continue;
+      whole += endpoint.configuredWeight;
+      if (endpoint.eligible) left += endpoint.configuredWeight;
+    }
+    const wanted = (whole * belowPercent) / 100;
+    return left >= wanted ? 0 : 1 - left / wanted;
+  }
+
+  /** The group for a first try whose client need not stay where it is: the own zone's, or by chance, as far as that has
+   * too little, the others'. */
+  spread(): Step | undefined {
+    if (this.#spillShare === 0 || this.#random() >= this.#spillShare) return this.stepFor([]);
+    return { group: this.#others, reason: "ZONE_FAILOVER" };
   }
 
   /** The group to choose from; undefined when everybody was tried or nobody may be. */
   stepFor(tried: readonly Endpoint[]): Step | undefined {
     if (tried.length === 0) return this.#panic ? this.#panicStep() : this.#steps[0];
     return this.#retryStep(tried);
+  }
+
+  /** Among whom a choice was made. */
+  membersOf(chosen: Endpoint | undefined, tried: readonly Endpoint[]): readonly Endpoint[] {
+    const members = this.stepFor(tried)?.group.members ?? [];
+    const isSpilt = chosen !== undefined && tried.length === 0 && !members.includes(chosen);
+    return isSpilt ? this.#others.members : members;
   }
 
   /** A retry goes to another zone first: what failed may be the zone. In panic it goes to the eligible first, because a

@@ -27,6 +27,72 @@ describe("passive ejection", () => {
     expect(pool.eligibleCount).toBe(2);
   });
 
+  it("takes out who fails a share of the requests, though never in a row", async () => {
+    const { pool, clock, events } = testPool({
+      endpoints: endpointsOf({}, {}),
+      outlier: { consecutiveFailures: 1_000, errorPercent: 40, requestsMin: 10 },
+    });
+    await clock.advance(20_000);
+    const first = endpointAt(pool, 0);
+    const request = (failed: boolean) =>
+      failed ? first.failed(clock.nowMs(), "UNHEALTHY") : first.succeeded(clock.nowMs());
+    for (const failed of [false, true, false, true, false, true, false, true, false]) request(failed);
+    expect(first.eligible).toBe(true); // nine requests say nothing
+    request(true);
+    expect(first.reason).toBe("EJECTED");
+    expect(events.since(0).at(-1)).toMatchObject({ data: { detail: "after 5 of 10 requests failed" } });
+  });
+
+  it("forgets the failures of the window before", async () => {
+    const { pool, clock } = testPool({
+      endpoints: endpointsOf({}, {}),
+      outlier: { consecutiveFailures: 1_000, errorPercent: 50, requestsMin: 4, window: "10s" },
+    });
+    const first = endpointAt(pool, 0);
+    await clock.advance(20_000);
+    for (let i = 0; i < 3; i++) first.failed(clock.nowMs(), "UNHEALTHY");
+    await clock.advance(10_000);
+    for (let i = 0; i < 3; i++) first.succeeded(clock.nowMs());
+    first.failed(clock.nowMs(), "UNHEALTHY");
+    expect(first.eligible).toBe(true);
+  });
+
+  it("takes out who is many times slower than the others, once a window is over", async () => {
+    const { pool, clock, events } = testPool({
+      endpoints: endpointsOf({}, {}, {}),
+      outlier: { slowerThan: 5, requestsMin: 3, window: "1s" },
+    });
+    await clock.advance(5_000);
+    const answer = (times: number) => {
+      for (let i = 0; i < times; i++)
+        for (const [at, endpoint] of pool.endpoints.entries())
+          endpoint.observeLatency(at === 2 ? 100 : 10, clock.nowMs());
+    };
+    answer(3);
+    expect(pool.eligibleCount).toBe(3);
+    await clock.advance(1_000);
+    answer(1);
+    expect(pool.endpoints.map(({ eligible }) => eligible)).toEqual([true, true, false]);
+    expect(events.since(0).at(-1)).toMatchObject({
+      data: { detail: "after 100.0 ms on average, others 10.0 ms" },
+    });
+  });
+
+  it("takes nobody out for slowness when all are slow, or when it cannot be spared", async () => {
+    for (const { slow, maxEjectedPercent } of [
+      { slow: [100, 100, 100], maxEjectedPercent: 100 },
+      { slow: [10, 10, 100], maxEjectedPercent: 20 },
+    ]) {
+      const outlier = { slowerThan: 5, requestsMin: 1, window: "1s", maxEjectedPercent };
+      const { pool, clock } = testPool({ endpoints: endpointsOf({}, {}, {}), outlier });
+      for (let i = 0; i < 5; i++) {
+        await clock.advance(1_000);
+        for (const [at, endpoint] of pool.endpoints.entries()) endpoint.observeLatency(slow[at] ?? 0, clock.nowMs());
+      }
+      expect(pool.eligibleCount).toBe(3);
+    }
+  });
+
   it("does nothing where it is not configured", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}, {}) });
     for (let i = 0; i < 100; i++) endpointAt(pool, 0).failed(0, "TIMEOUT");

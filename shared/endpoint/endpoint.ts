@@ -6,7 +6,8 @@ import type { Clock, Timer } from "#shared/core/clock.ts";
 import { assert } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { HealthState } from "#shared/health/state.ts";
-import { afterEjection, afterFailure, afterSuccess, noOutlier } from "./outlier.ts";
+import { OutlierWindow } from "./outlier-window.ts";
+import { afterEjection, afterFailure, afterSuccess, eject, noOutlier } from "./outlier.ts";
 import type { OutlierRules } from "./outlier.ts";
 import { slowStartShare } from "./slow-start.ts";
 import type { AdminState, EndpointStatus } from "./status.ts";
@@ -26,6 +27,8 @@ export interface EndpointOwner {
   outlierRules(): OutlierRules | undefined;
   /** Whether the pool can spare one more endpoint. */
   mayEject(): boolean;
+  /** Of the mean times of the endpoints beside this one; undefined where none has one. */
+  medianOfOthersMs(endpoint: Endpoint): number | undefined;
   standingChanged(endpoint: Endpoint, before: Standing): void;
 }
 
@@ -35,8 +38,8 @@ export class Endpoint implements Candidate {
   readonly id: string;
   readonly host: string;
   readonly port: number;
-  /** Requests or connections under way. The service counts them: an attempt ends before they do. */
-  active = 0;
+  #own = 0;
+  #counted = 0;
   readonly #owner: EndpointOwner;
   readonly #latency = new PeakEwma();
   readonly #ineligibleListeners = new Set<() => void>();
@@ -44,8 +47,10 @@ export class Endpoint implements Candidate {
   #admin: AdminState = "enabled";
   #health: HealthState;
   #outlier = noOutlier;
+  readonly #window = new OutlierWindow();
   #ejection: Timer | undefined;
-  #ejectedFor: Reason = "OK";
+  /** For people. */
+  #ejectedFor = "";
   #standing: Standing;
   #sinceMs: number;
   /** When it came back; undefined before it ever was away. */
@@ -82,6 +87,10 @@ export class Endpoint implements Candidate {
   /** As configured, less what slow start takes. */
   get weight(): number {
     return this.#config.weight * this.#weightShare;
+  }
+
+  get configuredWeight(): number {
+    return this.#config.weight;
   }
 
   get eligible(): boolean {
@@ -125,36 +134,76 @@ export class Endpoint implements Candidate {
     return this.#admin === "up" || this.#health.status !== "unknown";
   }
 
+  /** Requests or connections under way. The service counts them: an attempt ends before they do. */
+  get active(): number {
+    return this.#own + this.#counted;
+  }
+
   begin(): void {
-    this.active++;
+    this.#own++;
   }
 
   end(): void {
-    assert(this.active > 0, `${this.id} ended more than it began`);
-    this.active--;
+    assert(this.#own > 0, `${this.id} ended more than it began`);
+    this.#own--;
+  }
+
+  /** Says how many more are under way that this process does not carry itself. */
+  setCounted(count: number): void {
+    this.#counted = count;
   }
 
   latencyMs(nowMs: number): number {
     return this.#latency.valueMs(nowMs);
   }
 
+  /** Time to the first byte of an answer, of a connect or of a check. One that is much slower than the others may be ejected. */
   observeLatency(latencyMs: number, nowMs: number): void {
     this.#latency.observe(latencyMs, nowMs);
+    const rules = this.#rulesNow();
+    if (rules?.slowerThan === undefined) return;
+    const why = this.#window.time(latencyMs, nowMs, rules, () => this.#owner.medianOfOthersMs(this));
+    if (why !== undefined) this.#ejectFor(why, nowMs, rules);
+  }
+
+  /** Mean of the last window, where slowness may eject. */
+  get meanMs(): number | undefined {
+    return this.#window.meanMs;
   }
 
   /** Real traffic went well. */
-  succeeded(_nowMs: number): void {
+  succeeded(nowMs: number): void {
     this.#outlier = afterSuccess(this.#outlier);
+    const rules = this.#rulesNow();
+    if (rules?.errorPercent !== undefined) this.#window.count(false, nowMs, rules);
   }
 
-  /** Real traffic failed and it was the endpoint's fault: enough of it in a row ejects. */
+  /** Real traffic failed and it was the endpoint's fault: enough of it in a row ejects, or a large share. */
   failed(nowMs: number, reason: Reason): void {
-    const rules = this.#owner.outlierRules();
-    if (!rules || this.ejected || this.#isStopped) return;
+    const rules = this.#rulesNow();
+    if (!rules) return;
     this.#outlier = afterFailure(this.#outlier, nowMs, rules, () => this.#owner.mayEject());
-    if (this.#outlier.ejectedUntilMs === undefined) return;
-    this.#ejectedFor = reason;
-    this.#ejection = this.#owner.clock.after(this.#outlier.ejectedUntilMs - nowMs, () => this.giveBack());
+    const why = rules.errorPercent === undefined ? undefined : this.#window.count(true, nowMs, rules);
+    if (this.ejected) this.#isNowEjected(`after ${reason}`, nowMs);
+    else if (why !== undefined) this.#ejectFor(why, nowMs, rules);
+  }
+
+  /** Undefined while traffic changes nothing. */
+  #rulesNow(): OutlierRules | undefined {
+    return this.ejected || this.#isStopped ? undefined : this.#owner.outlierRules();
+  }
+
+  #ejectFor(why: string, nowMs: number, rules: OutlierRules): void {
+    if (!this.#owner.mayEject()) return;
+    this.#outlier = eject(this.#outlier, nowMs, rules);
+    this.#isNowEjected(why, nowMs);
+  }
+
+  #isNowEjected(why: string, nowMs: number): void {
+    this.#ejectedFor = why;
+    this.#window.clear();
+    const untilMs = this.#outlier.ejectedUntilMs ?? nowMs;
+    this.#ejection = this.#owner.clock.after(untilMs - nowMs, () => this.giveBack());
     this.#settle();
   }
 
@@ -237,7 +286,7 @@ export class Endpoint implements Candidate {
     const { status, reason, detail } = this.#health;
     if (status === "unknown") return { ...away, state: "unknown", reason, detail };
     if (status === "down") return { ...away, state: reason === "DRAINING" ? "draining" : "down", reason, detail };
-    if (this.ejected) return { ...away, state: "ejected", reason: "EJECTED", detail: `after ${this.#ejectedFor}` };
+    if (this.ejected) return { ...away, state: "ejected", reason: "EJECTED", detail: this.#ejectedFor };
     return { state: "up", eligible: true, reason: "OK", detail };
   }
 }

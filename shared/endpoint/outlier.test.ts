@@ -2,7 +2,13 @@ import { describe, expect, it } from "vitest";
 import { afterEjection, afterFailure, afterSuccess, canSpare, noOutlier } from "./outlier.ts";
 import type { OutlierState } from "./outlier.ts";
 
-const rules = { consecutiveFailures: 3, ejectForMs: 1_000, maxEjectedPercent: 50 };
+const rules = {
+  consecutiveFailures: 3,
+  ejectForMs: 1_000,
+  maxEjectedPercent: 50,
+  windowMs: 10_000,
+  requestsMin: 20,
+};
 
 function failing(times: number, state: OutlierState = noOutlier, nowMs = 0, mayEject = true): OutlierState {
   for (let i = 0; i < times; i++) state = afterFailure(state, nowMs, rules, () => mayEject);

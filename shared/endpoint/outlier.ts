@@ -1,3 +1,5 @@
+import type { WindowRules } from "./outlier-window.ts";
+
 /** What real traffic says of one endpoint. */
 export interface OutlierState {
   /** Failures in a row. */
@@ -10,7 +12,7 @@ export interface OutlierState {
   readonly returnedMs: number;
 }
 
-export interface OutlierRules {
+export interface OutlierRules extends WindowRules {
   readonly consecutiveFailures: number;
   readonly ejectForMs: number;
   readonly maxEjectedPercent: number;
@@ -34,6 +36,11 @@ export function afterFailure(
   if (state.ejectedUntilMs !== undefined) return state;
   const failures = Math.min(state.failures + 1, rules.consecutiveFailures);
   if (failures < rules.consecutiveFailures || !mayEject()) return { ...state, failures };
+  return eject(state, nowMs, rules);
+}
+
+/** Takes it out, whatever for: longer each time in a row. */
+export function eject(state: OutlierState, nowMs: number, rules: OutlierRules): OutlierState {
   const ejections = Math.min(inARow(state, nowMs, rules) + 1, ejectionsMax);
   return { ...state, failures: 0, ejections, ejectedUntilMs: nowMs + rules.ejectForMs * ejections };
 }

@@ -5,6 +5,15 @@ import type { Check, CheckResult, CheckTarget } from "#shared/health/check.ts";
 import { Prober } from "#shared/health/prober.ts";
 import type { Endpoint } from "./endpoint.ts";
 
+/** One result of a check, with the health config by which it was made. */
+export interface CheckedEndpoint {
+  readonly address: string;
+  readonly result: CheckResult;
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly health: HealthConfig;
+}
+
 export interface PoolChecksOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -20,15 +29,12 @@ export interface PoolChecksOptions {
 export class PoolChecks {
   readonly #options: PoolChecksOptions;
   readonly #firstRound = Promise.withResolvers<void>();
-  readonly #onResult: (address: string, result: CheckResult, atMs: number, health: HealthConfig) => void;
+  readonly #onResult: (checked: CheckedEndpoint) => void;
   #health: HealthConfig | undefined;
   #prober: Prober | undefined;
   #isStarted = false;
 
-  constructor(
-    options: PoolChecksOptions,
-    onResult: (address: string, result: CheckResult, atMs: number, health: HealthConfig) => void,
-  ) {
+  constructor(options: PoolChecksOptions, onResult: (checked: CheckedEndpoint) => void) {
     this.#options = options;
     this.#onResult = onResult;
   }
@@ -74,7 +80,7 @@ export class PoolChecks {
       clock,
       random,
       check,
-      onResult: (address, result, atMs) => this.#onResult(address, result, atMs, health),
+      onResult: (address, result, atMs, tookMs) => this.#onResult({ address, result, atMs, tookMs, health }),
     });
     // One that was replaced before its first round ended leaves that round to the next.
     void prober.firstRound.then(() => this.#prober === prober && this.#firstRound.resolve());

@@ -2,6 +2,7 @@ import type { Reason } from "#shared/core/error.ts";
 import type { CheckResult } from "#shared/health/check.ts";
 import type { EventLog } from "#shared/observe/events.ts";
 import type { Logger } from "#shared/observe/log.ts";
+import type { CounterSeries } from "#shared/observe/series.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
 import type { Endpoint, Standing } from "./endpoint.ts";
 
@@ -25,6 +26,8 @@ const eventOf = {
 export class PoolReporter {
   readonly #pool: string;
   readonly #instruments: Instruments;
+  /** Looked up once, because this is counted with every request. */
+  readonly #attempts = new WeakMap<Endpoint, Map<Reason, CounterSeries>>();
   #inPanic = false;
 
   constructor(instruments: Instruments) {
@@ -60,7 +63,15 @@ export class PoolReporter {
   }
 
   attempt(endpoint: Endpoint, result: Reason): void {
-    this.#instruments.metrics.count("watershed_attempts_total", { pool: this.#pool, endpoint: endpoint.id, result });
+    let byResult = this.#attempts.get(endpoint);
+    if (!byResult) this.#attempts.set(endpoint, (byResult = new Map<Reason, CounterSeries>()));
+    let series = byResult.get(result);
+    if (!series) {
+      const labels = { pool: this.#pool, endpoint: endpoint.id, result };
+      series = this.#instruments.metrics.counter("watershed_attempts_total", labels);
+      byResult.set(result, series);
+    }
+    series.add();
   }
 
   panic(inPanic: boolean, eligible: number, endpoints: number): void {

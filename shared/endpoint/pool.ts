@@ -1,9 +1,8 @@
 import { pickers } from "#shared/balance/registry.ts";
-import type { BalanceName, EndpointConfig, HealthConfig, PoolConfig } from "#shared/config/schema/common.ts";
+import type { BalanceName, EndpointConfig, PoolConfig } from "#shared/config/schema/common.ts";
 import type { Clock, Timer } from "#shared/core/clock.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
-import type { CheckResult } from "#shared/health/check.ts";
 import { assumedHealth, observe, unknownHealth } from "#shared/health/state.ts";
 import type { EventLog } from "#shared/observe/events.ts";
 import type { Logger } from "#shared/observe/log.ts";
@@ -11,11 +10,12 @@ import type { Metrics } from "#shared/observe/metrics.ts";
 import { ChoiceOrder } from "./choice-order.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointOwner, Standing } from "./endpoint.ts";
+import { medianMeanMs } from "./outlier-window.ts";
 import { canSpare } from "./outlier.ts";
 import { takeCensus } from "./panic.ts";
 import type { Census } from "./panic.ts";
 import { PoolChecks } from "./pool-checks.ts";
-import type { PoolChecksOptions } from "./pool-checks.ts";
+import type { CheckedEndpoint, PoolChecksOptions } from "./pool-checks.ts";
 import { PoolReporter } from "./pool-reporter.ts";
 import { describeChoice, describeEndpoint } from "./report.ts";
 import { slowStartStepMs } from "./slow-start.ts";
@@ -54,6 +54,8 @@ export class Pool implements AdminPool {
   readonly clock: Clock;
   /** Every endpoint was checked once, or the pool was stopped. Resolved at once without checks. */
   readonly firstRound: Promise<void>;
+  /** Response times are those of the checks: for whoever sees no connect of his own. */
+  measuresByChecks = false;
   readonly #order: ChoiceOrder;
   readonly #reporter: PoolReporter;
   readonly #owner: EndpointOwner;
@@ -78,7 +80,7 @@ export class Pool implements AdminPool {
     this.#order = new ChoiceOrder(options.random, options.zone);
     this.#reporter = new PoolReporter(options);
     this.#owner = this.#ownerOfEndpoints();
-    this.#checks = new PoolChecks(options, (...observed) => this.#noteCheck(...observed));
+    this.#checks = new PoolChecks(options, (checked) => this.#noteCheck(checked));
     this.firstRound = this.#checks.firstRound.then(() => this.#firstRoundIsOver());
     this.#setEndpoints(options.config.endpoints);
     this.#checks.set(options.config.health, this.#endpoints);
@@ -137,10 +139,18 @@ export class Pool implements AdminPool {
   choose(request: ChooseRequest): PoolChoice {
     if (this.#isOrderStale) this.#rebuildOrder();
     const { hash, tried, balance = this.#balance, peek = false } = request;
-    const step = this.#order.stepFor(tried);
+    // A client that has a place of its own keeps it, and whoever only looks sees the rule.
+    const isFree = tried.length === 0 && balance !== "ip-hash" && !peek;
+    const step = isFree ? this.#order.spread() : this.#order.stepFor(tried);
     const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
     if (step && endpoint) return { endpoint, reason: step.reason };
     return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };
+  }
+
+  /** Among whom a first attempt chooses now. */
+  serving(): readonly Endpoint[] {
+    if (this.#isOrderStale) this.#rebuildOrder();
+    return this.#order.stepFor([])?.group.members ?? [];
   }
 
   /** Whether a further attempt would find somebody. */
@@ -152,7 +162,7 @@ export class Pool implements AdminPool {
   /** The choice with every candidate's reason, for explain and trace. Describe it before anything else happens. */
   describe(choice: PoolChoice, tried: readonly Endpoint[], balance = this.#balance): Choice {
     if (this.#isOrderStale) this.#rebuildOrder();
-    const members = this.#order.stepFor(tried)?.group.members ?? [];
+    const members = this.#order.membersOf(choice.endpoint, tried);
     return describeChoice({ pool: this.name, balance, choice, tried, members, endpoints: this.#endpoints });
   }
 
@@ -164,7 +174,8 @@ export class Pool implements AdminPool {
     this.#setEndpoints(config.endpoints);
     if (!config.outlier) for (const endpoint of this.#endpoints) endpoint.giveBack();
     this.#checks.set(config.health, this.#endpoints);
-    if (before.health && !config.health) this.#assumeHealth();
+    if (before.health && !config.health)
+      for (const endpoint of this.#endpoints) endpoint.setHealth(assumedHealth(this.clock.nowMs()));
     this.#membersChanged();
   }
 
@@ -220,6 +231,7 @@ export class Pool implements AdminPool {
       clock: this.clock,
       outlierRules: () => this.#config.outlier,
       mayEject: () => this.#mayEject(),
+      medianOfOthersMs: (endpoint) => medianMeanMs(this.#endpoints, endpoint),
       standingChanged: (endpoint, before) => this.#standingChanged(endpoint, before),
     };
   }
@@ -262,16 +274,12 @@ export class Pool implements AdminPool {
     return endpoint;
   }
 
-  #noteCheck(address: string, result: CheckResult, atMs: number, health: HealthConfig): void {
+  #noteCheck({ address, result, atMs, tookMs, health }: CheckedEndpoint): void {
     this.#reporter.check(result);
     const endpoint = this.#byAddress.get(address);
+    if (this.measuresByChecks && result.passed) endpoint?.observeLatency(tookMs, atMs);
     endpoint?.setHealth(observe(endpoint.health, { ...result, atMs }, health));
     for (const listener of this.#checkListeners) listener();
-  }
-
-  #assumeHealth(): void {
-    const nowMs = this.clock.nowMs();
-    for (const endpoint of this.#endpoints) endpoint.setHealth(assumedHealth(nowMs));
   }
 
   #firstRoundIsOver(): void {
@@ -296,7 +304,7 @@ export class Pool implements AdminPool {
   }
 
   #rebuildOrder(): void {
-    this.#order.rebuild(this.#endpoints, this.#census);
+    this.#order.rebuild(this.#endpoints, this.#census, this.#config.spillOverBelow);
     this.#isOrderStale = false;
   }
 

@@ -11,7 +11,7 @@ export interface ProberOptions {
   /** Default: the registered one of `config.type`. */
   readonly check?: Check | undefined;
   /** Every result that counts. `key` is the target's. */
-  onResult(key: string, result: CheckResult, atMs: number): void;
+  onResult(key: string, result: CheckResult, atMs: number, tookMs: number): void;
 }
 
 const checksAtOnceMax = 512; // half of the usual 1024 file descriptors; the others wait their turn
@@ -132,7 +132,8 @@ export class Prober {
     probe.repeats = 0;
     this.#unanswered.delete(probe);
     this.#scheduleNext(probe, startedMs);
-    this.#options.onResult(probe.key, result, clock.nowMs());
+    const nowMs = clock.nowMs();
+    this.#options.onResult(probe.key, result, nowMs, nowMs - startedMs);
     this.#noteRound();
   }
 

@@ -14,11 +14,11 @@ export function connectionsMaxOf(limits: string): number {
 
 /** A bound on the connections that several servers have accepted together. One more is closed at once. */
 export class ConnectionLimit {
-  readonly #max: number;
+  readonly max: number;
   #open = 0;
 
   constructor(max: number) {
-    this.#max = max;
+    this.max = max;
   }
 
   guard(server: net.Server): void {
@@ -27,7 +27,7 @@ export class ConnectionLimit {
       socket.once("close", () => this.#open--);
     });
     // Node asks at every accept, and then emits 'drop'. Its own number knows one server only.
-    const maxConnections = () => (this.#open < this.#max ? Number.POSITIVE_INFINITY : 0);
+    const maxConnections = () => (this.#open < this.max ? Number.POSITIVE_INFINITY : 0);
     Object.defineProperty(server, "maxConnections", { get: maxConnections });
   }
 }

@@ -36,6 +36,13 @@ export const tlvNoop = 0x04;
 /** PP2_TYPE_UNIQUE_ID: the connection id that a router gives a connection. */
 export const tlvUniqueId = 0x05;
 
+/** Of the range for own use (§2.2.7). The server that was chosen, as the forwarder's config names it. */
+export const tlvEndpoint = 0xe0;
+/** The zone in which that server stands. */
+export const tlvZone = 0xe1;
+/** What a router wants to keep together: the forwarder's ip-hash hashes it in place of the client's address. */
+export const tlvAffinity = 0xe2;
+
 export function invalid(why: string): ReadResult {
   return { state: "invalid", why };
 }

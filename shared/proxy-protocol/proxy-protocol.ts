@@ -3,7 +3,7 @@ import { writeV1 } from "./v1.ts";
 import { writeV2 } from "./v2.ts";
 
 export { acceptProxyHeader } from "./accept.ts";
-export { tlvCrc32c, tlvNoop, tlvUniqueId } from "./header.ts";
+export { tlvAffinity, tlvCrc32c, tlvEndpoint, tlvNoop, tlvUniqueId, tlvZone } from "./header.ts";
 export type { ProxyHeader, ProxyProtocolVersion, ReadResult, Tlv } from "./header.ts";
 export { readProxyHeader } from "./read.ts";
 

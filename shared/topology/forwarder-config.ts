@@ -19,7 +19,7 @@ export function forwarderConfig(
     mode: "userspace",
     listeners: carried.map(([name, { port, proxyProtocol }]) => ({
       address: `${node.address}:${port}`,
-      protocol: "tcp",
+      protocol: protocolOf[name] === "udp" ? "udp" : "tcp",
       pool: name,
       ...(proxyProtocol && { proxyProtocol: { accept: proxyProtocol, send: proxyProtocol } }),
     })),
@@ -38,7 +38,7 @@ function pool(
     endpoints: servers
       .filter(({ service }) => service === name)
       .map(({ address, name: server }) => ({ address, name: server })),
-    health: healthOf(topology, protocolOf[name] === "http" ? "http" : "tcp"),
+    health: healthOf(topology, protocolOf[name]),
     panicThreshold: 0, // a forwarder never panics: its router has another zone to go to
   };
 }

@@ -90,7 +90,7 @@ function forwarderNodes(topology: Topology, plan: AddressPlan, zone: Zone): Plac
   const place = { region: zone.region.name, zone: zone.name };
   return forwarderSeats(zone, plan).map((seat, i) => {
     const listens = servicesOf(topology.services).flatMap(([what, { port }]) =>
-      port === undefined ? [] : listensOf(seat, port, "tcp", what),
+      port === undefined ? [] : listensOf(seat, port, protocolOf[what] === "udp" ? "udp" : "tcp", what),
     );
     return {
       service: "l4-forwarder",
@@ -133,6 +133,11 @@ function node(
   return { name, service, ...place, address, localAddress, admin: `${adminHost}:${adminPort}`, listens };
 }
 
-function listensOf({ hosts }: Seat, port: number, protocol: "tcp" | "udp+tcp", what: string): TopologyListen[] {
+function listensOf(
+  { hosts }: Seat,
+  port: number,
+  protocol: TopologyListen["protocol"],
+  what: string,
+): TopologyListen[] {
   return hosts.map((host) => ({ address: `${host}:${port}`, protocol, what }));
 }

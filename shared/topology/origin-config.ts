@@ -3,9 +3,10 @@ import { forwarderSeats, serversOf } from "./places.ts";
 import type { Zone } from "./places.ts";
 import type { AddressPlan } from "./plan.ts";
 
-/** The servers of a zone, in one process; its api servers reach the database through any forwarder of the zone. */
+/** The servers of a zone, in one process; its api servers reach the database and the sinks through any forwarder of the zone. */
 export function originConfig(topology: Topology, plan: AddressPlan, zone: Zone): Record<string, unknown> {
-  const databasePort = topology.services.db?.port;
+  const through = (port: number | undefined) =>
+    port === undefined ? [] : forwarderSeats(zone, plan).map(({ address }) => `${address}:${port}`);
   return {
     servers: serversOf(topology, plan, zone).map(({ name, service, address, settings }) => ({
       name,
@@ -13,7 +14,7 @@ export function originConfig(topology: Topology, plan: AddressPlan, zone: Zone):
       address,
       ...(settings.proxyProtocol && { proxyProtocol: { accept: settings.proxyProtocol } }),
     })),
-    replicas:
-      databasePort === undefined ? [] : forwarderSeats(zone, plan).map(({ address }) => `${address}:${databasePort}`),
+    replicas: through(topology.services.db?.port),
+    telemetry: through(topology.services.telemetry?.port),
   };
 }

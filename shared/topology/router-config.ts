@@ -19,7 +19,9 @@ export function routerConfig(
   );
   return {
     listeners: node.listens.map(({ address }) => ({ address })),
-    engine: "http-proxy",
+    engine: region.httpProxyRouters.some((number) => node.name === `${region.name}/l7-${number}`)
+      ? "http-proxy"
+      : "wire",
     routes: topology.routes.map(({ match, service }) => ({ match, pool: service })),
     pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, plan, region, service)])),
   };

@@ -89,6 +89,7 @@ describe("the stack of infra/topology.yaml", () => {
       { address: "127.11.2.1:7002", protocol: tcp, what: "api" },
       { address: "127.11.2.1:7003", protocol: tcp, what: "static" },
       { address: "127.11.2.1:7004", protocol: tcp, what: "admin" },
+      { address: "127.11.2.1:7005", protocol: "udp", what: "telemetry" },
       { address: "127.11.2.1:6379", protocol: tcp, what: "db" },
     ]);
     expect(listens("eu-west-a/origin")).toContainEqual({ address: "127.11.1.102:9000", protocol: tcp, what: "api-3" });

@@ -1,11 +1,13 @@
 import { Command, Option } from "commander";
 import { messageOf } from "#shared/core/error.ts";
 import { benchDns } from "./dns/bench.ts";
+import { benchHttp } from "./http/bench.ts";
 import { coreCount } from "./programs.ts";
+import { benchTcp } from "./tcp/bench.ts";
 import type { Subject } from "./subject.ts";
 
 /** One file a subject. */
-const subjects = { dns: benchDns } as const satisfies Record<string, Subject>;
+const subjects = { dns: benchDns, http: benchHttp, tcp: benchTcp } as const satisfies Record<string, Subject>;
 
 const command = new Command("npm run bench --")
   .description(
@@ -23,7 +25,7 @@ const command = new Command("npm run bench --")
     const only = options.only?.split(",");
     const isWanted = (server: string) => !only || only.includes(server);
     try {
-      const tables = await subjects[name as keyof typeof subjects]({ seconds: options.seconds, isWanted, say });
+      const tables = await subjects[name as keyof typeof subjects]({ seconds: options.seconds, only, isWanted, say });
       process.stdout.write(
         options.json
           ? `${JSON.stringify(tables, undefined, 2)}\n`

@@ -3,6 +3,8 @@ import { renderTable } from "#cli/table.ts";
 export interface BenchOptions {
   /** Of load for each measurement. */
   readonly seconds: number;
+  /** Names of the servers that are to be measured; undefined: all. */
+  readonly only: readonly string[] | undefined;
   /** Whether a server, ours or a peer, is to be measured. */
   readonly isWanted: (server: string) => boolean;
   readonly say: (text: string) => void;

@@ -180,7 +180,7 @@ describe("status", () => {
       "127.112.0.2:8080",
     ])
       expect(stdout).toContain(each);
-    expect(stdout).toMatch(/forwarders +8\/8 +96\/96/);
+    expect(stdout).toMatch(/forwarders +8\/8 +104\/104/);
   });
 });
 
@@ -242,6 +242,17 @@ describe("faults", () => {
       Promise.all(zones.map((zone) => drill(zone, "servers/heal"))),
     );
     expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
+  });
+
+  it("api servers count their requests at a sink of their zone, through the forwarders, by UDP", async () => {
+    const { region, zone } = await serverOf(german, "/api/users");
+    expect(region).toBe("eu-west");
+    const origin = nodesOf(stack.topology).find(({ name }) => name === `${zone}/origin`)!;
+    const counted = async () => {
+      const sink = await fetch(`http://${origin.admin}/servers/telemetry-1`);
+      return ((await sink.json()) as { counters: Record<string, number> }).counters["api.requests"] ?? 0;
+    };
+    await expect.poll(counted, { timeout: 10_000 }).toBeGreaterThan(0);
   });
 
   it("random bytes to every listener neither crash nor hang it", async () => {

@@ -28,6 +28,7 @@ export const pure = [
   "services/geodns/steer/",
   "services/geodns/rrl.ts",
   "services/l7-router/route/",
+  "services/l4-forwarder/kernel/plan/",
 ];
 
 /** What a pure module may run of the repository, beside other pure ones. */

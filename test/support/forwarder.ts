@@ -43,6 +43,11 @@ export class TestForwarder implements AsyncDisposable {
     return found;
   }
 
+  /** Looks again after each turn of the event loop: for what follows from sockets that the test itself has closed. */
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   /** What `GET path` of the admin API answers, as far as the forwarder itself adds it. */
   async get(path: string): Promise<Record<string, unknown>> {
     const app = new Hono();

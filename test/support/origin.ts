@@ -20,9 +20,13 @@ interface ServerEntry {
   readonly proxyProtocol?: { readonly accept: "v1" | "v2" };
 }
 
-export function originConfig(servers: readonly ServerEntry[], replicas: readonly string[] = []) {
+export function originConfig(
+  servers: readonly ServerEntry[],
+  replicas: readonly string[] = [],
+  telemetry: readonly string[] = [],
+) {
   const entries = servers.map((server) => ({ address: "127.0.0.1:0", ...server }));
-  const config = { zone: "eu-west-a", region: "eu-west", servers: entries, replicas };
+  const config = { zone: "eu-west-a", region: "eu-west", servers: entries, replicas, telemetry };
   return validate(config, "origin.yaml", originSchema);
 }
 

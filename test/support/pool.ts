@@ -7,6 +7,7 @@ import type { PoolOptions } from "#shared/endpoint/pool.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Check, CheckResult } from "#shared/health/check.ts";
 import { EventLog } from "#shared/observe/events.ts";
+import { CounterSeries, HistogramSeries } from "#shared/observe/series.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
 import { FakeClock } from "./fake-clock.ts";
 
@@ -25,6 +26,16 @@ export class FakeMetrics implements Metrics {
   }
 
   observe(): void {}
+
+  counter(name: string, labels: object): CounterSeries {
+    const series = new CounterSeries();
+    series.add = (by?: number) => this.count(name, labels, by);
+    return series;
+  }
+
+  histogram(): HistogramSeries {
+    return new HistogramSeries({}, []);
+  }
 
   beforeRender(update: () => void): void {
     this.#updates.push(update);

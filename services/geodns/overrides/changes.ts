@@ -36,6 +36,20 @@ export function changesOf(before: Overrides, now: Overrides): OverrideChange[] {
   return [...changed, ...[...old.values()].map((entry) => ({ ...entry, state: "auto" as const }))];
 }
 
+/** What is set by changes, and nothing else. */
+export function newIn(changes: readonly OverrideChange[]): Overrides {
+  const regions: Record<string, OverrideState> = {};
+  const services: Record<string, { regions: typeof regions; addresses: typeof regions }> = {};
+  for (const { service, region, address, state } of changes) {
+    if (state === "auto") continue;
+    const own =
+      service === undefined ? { regions, addresses: {} } : (services[service] ??= { regions: {}, addresses: {} });
+    if (region !== undefined) own.regions[region] = state;
+    if (address !== undefined) own.addresses[address] = state;
+  }
+  return { regions, services };
+}
+
 function entriesOf({ regions, services }: Overrides): OverrideChange[] {
   const ofRegions = (states: Overrides["regions"], service?: string) =>
     Object.entries(states).map(([region, state]) => ({ ...(service === undefined ? {} : { service }), region, state }));

@@ -200,8 +200,10 @@ describe("a file that an operator edits", () => {
     expect(() => store.set({ region: "eu-west" }, "drain")).toThrow(/nothing was changed.*\n.*state.yaml:1:20/);
     expect(store.current.regions).toEqual({});
     const later = open();
+    const beside = open(); // as another process of the same node, which sees the file change before it is told
     later.set({ region: "eu-west" }, "drain");
-    expect(later.current.regions).toEqual({ "eu-wset": "down", "eu-west": "drain" });
+    beside.set({ region: "eu-west" }, "drain");
+    for (const one of [later, beside]) expect(one.current.regions).toEqual({ "eu-wset": "down", "eu-west": "drain" });
   });
 
   it("that is broken ends the start", () => {

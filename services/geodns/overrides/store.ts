@@ -9,7 +9,7 @@ import { formatAddress, parseAddress } from "#shared/core/cidr.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { Host } from "#shared/server/service.ts";
 import { watchFile } from "#shared/server/watch.ts";
-import { changesOf } from "./changes.ts";
+import { changesOf, newIn } from "./changes.ts";
 import type { OverrideTarget } from "./changes.ts";
 import { writeWhole } from "./write-whole.ts";
 
@@ -110,10 +110,13 @@ export class OverrideStore {
     return loadConfig(this.#file, overridesSchema);
   }
 
-  /** By name too: a slip of the pen must not pass for a region that was taken out. */
+  /** By name too, as far as it is new: a slip of the pen must not pass for a region that was taken out. */
   #readStrictly(): Overrides | undefined {
-    if (this.#file === undefined || !existsSync(this.#file)) return undefined;
-    return loadConfig(this.#file, overridesOf(this.#names));
+    const overrides = this.#read();
+    if (this.#file === undefined || !overrides) return overrides;
+    const fresh = newIn(changesOf(this.#overrides, overrides));
+    if (overridesOf(this.#names).safeParse(fresh).success) return overrides;
+    return loadConfig(this.#file, overridesOf(this.#names)); // for the lines
   }
 
   /** Somebody has changed the file. */

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { BalanceName } from "#shared/config/schema/common.ts";
 import type { L4ForwarderConfig } from "#shared/config/schema/l4-forwarder.ts";
+import { TrafficError } from "#shared/core/error.ts";
 import { attempt, attemptsCap } from "#shared/endpoint/attempt.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { Pool, PoolChoice } from "#shared/endpoint/pool.ts";
@@ -15,6 +16,8 @@ export interface DialServerOptions {
   readonly balance: BalanceName | undefined;
   readonly timeouts: L4ForwarderConfig["timeouts"];
   readonly localAddress: string | undefined;
+  /** That one server may have. */
+  readonly connectionsMax: number | undefined;
   /** The client is gone: nobody needs the server any more. */
   readonly signal: AbortSignal;
   onAttempt(attempt: ConnectAttempt): void;
@@ -43,6 +46,7 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
       balance,
       signal,
       attemptsMax: attemptsCap,
+      judgedLater: true,
       mayRetry: () => deadlineMs - pool.clock.nowMs() >= tryMsMin,
       onChoice: (choice, tried) => {
         described = describe(pool, choice, tried, balance);
@@ -58,10 +62,11 @@ export function dialServer(pool: Pool, options: DialServerOptions): Promise<Serv
 async function connect(
   endpoint: Endpoint,
   pool: Pool,
-  { timeouts, localAddress, signal }: DialServerOptions,
+  { timeouts, localAddress, signal, connectionsMax = Number.POSITIVE_INFINITY }: DialServerOptions,
   deadlineMs: number,
 ): Promise<Server> {
   const { host, port } = endpoint;
+  if (endpoint.active >= connectionsMax) throw full(endpoint);
   const startedMs = pool.clock.nowMs();
   const timeoutMs = Math.min(timeouts.connectMs, Math.max(tryMsMin, deadlineMs - startedMs));
   endpoint.begin(); // Before the connect, so that the connections of one moment do not all pick the same endpoint.
@@ -74,6 +79,14 @@ async function connect(
     endpoint.end();
     throw error;
   }
+}
+
+/** No fault of its own, and no reason to count against it. */
+function full({ id }: Endpoint): TrafficError {
+  return new TrafficError("LIMIT_REACHED", `${id} has as many connections as it may`, {
+    origin: "internal",
+    retryable: true,
+  });
 }
 
 function describe(

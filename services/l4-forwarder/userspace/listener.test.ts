@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import { l4ForwarderSchema } from "#shared/config/schema/l4-forwarder.ts";
 import type { L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
 import { EventLog } from "#shared/observe/events.ts";
+import { listenTcp } from "#shared/net/listen.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { testHost } from "#test/support/host.ts";
 import { testPool } from "#test/support/pool.ts";
-import { TcpServer, closed, connect, nextEvent, refusal } from "#test/support/tcp.ts";
+import { TcpServer, connect, nextEvent, refusal } from "#test/support/tcp.ts";
 import { ForwardListener } from "./listener.ts";
 
 const server = "127.0.0.1:9"; // never dialled: the tests below only listen
@@ -27,11 +28,15 @@ function testListener(address = "127.0.0.1:0") {
     host,
     pool,
     config: listenerConfig(address),
-    async onConnection(socket) {
-      accepted.push(socket.localPort ?? 0);
-      socket.on("error", () => {});
-      await closed(socket);
-    },
+    listen: (at, own) =>
+      listenTcp({
+        address: at,
+        onConnection(socket) {
+          accepted.push(socket.localPort ?? 0);
+          own.countActive(1);
+          socket.on("error", () => {}).on("close", () => own.countActive(-1));
+        },
+      }),
   });
   return { pool, clock, events, listener, accepted };
 }

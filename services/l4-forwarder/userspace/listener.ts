@@ -1,19 +1,25 @@
-import type { Socket } from "node:net";
 import type { L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { Timer } from "#shared/core/clock.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Pool } from "#shared/endpoint/pool.ts";
-import { listenTcp } from "#shared/net/listen.ts";
-import type { TcpListener } from "#shared/net/listen.ts";
 import type { Host } from "#shared/server/service.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 export interface ForwardListenerOptions {
   readonly host: Host;
   readonly config: L4ListenerConfig;
   readonly pool: Pool;
-  /** Takes an accepted socket; resolves when the connection is over. */
-  onConnection(socket: Socket, listener: ForwardListener): Promise<void>;
+  /** Binds its address and takes what comes there.
+   * @throws {UsageError} naming address and port, if it is taken or not ours */
+  listen(address: string, listener: ForwardListener): Promise<Bound>;
+}
+
+/** A socket that takes connections or datagrams. */
+export interface Bound {
+  /** The real "address:port". */
+  readonly address: string;
+  close(): Promise<void>;
 }
 
 const reopenAfterMs = 1_000; // somebody else took the port while we had closed it
@@ -21,12 +27,15 @@ const reopenAfterMs = 1_000; // somebody else took the port while we had closed 
 /** A listening address that is open only while its pool has an eligible endpoint, so that a connect tells the tier above the
  * truth before a byte is sent. Connections live on while it is closed. */
 export class ForwardListener {
+  /** Where connections wait while every server is full. */
+  readonly room: WaitingRoom;
   readonly #options: ForwardListenerOptions;
   #config: L4ListenerConfig;
   #pool: Pool;
   #address: string;
-  #tcp: TcpListener | undefined;
-  #active = 0;
+  #bound: Bound | undefined;
+  #own = 0;
+  #counted = 0;
   #isStopped = false;
   #following: Promise<void> = Promise.resolve();
   #reopen: Timer | undefined;
@@ -34,6 +43,7 @@ export class ForwardListener {
 
   constructor(options: ForwardListenerOptions) {
     this.#options = options;
+    this.room = new WaitingRoom(options.host.clock);
     this.#config = options.config;
     this.#pool = options.pool;
     this.#address = options.config.address;
@@ -54,11 +64,18 @@ export class ForwardListener {
   }
 
   get isOpen(): boolean {
-    return this.#tcp !== undefined;
+    return this.#bound !== undefined;
   }
 
   get active(): number {
-    return this.#active;
+    return this.#own + this.#counted;
+  }
+
+  /** Says how many connections the kernel carries for it. */
+  setCounted(count: number): void {
+    if (count < this.#counted) this.room.free(this.#counted - count);
+    this.#counted = count;
+    this.#reportActive();
   }
 
   /** Why it is closed, or OK. */
@@ -72,10 +89,10 @@ export class ForwardListener {
   /** Takes the address once, so that a taken port is an error of the start; then follows the pool.
    * @throws {UsageError} naming address and port, if it is taken or not ours */
   async bind(): Promise<void> {
-    const tcp = await this.#listen();
-    this.#address = tcp.address;
-    if (this.#isWanted()) this.#opened(tcp);
-    else await tcp.close();
+    const bound = await this.#listen();
+    this.#address = bound.address;
+    if (this.#isWanted()) this.#opened(bound);
+    else await bound.close();
     await this.#follow();
   }
 
@@ -110,15 +127,15 @@ export class ForwardListener {
 
   async #settle(): Promise<void> {
     while (this.#isWanted() !== this.isOpen) {
-      if (this.#tcp) await this.#close(this.#tcp);
+      if (this.#bound) await this.#close(this.#bound);
       else if (!(await this.#open())) return;
     }
   }
 
-  async #close(tcp: TcpListener): Promise<void> {
-    this.#tcp = undefined;
+  async #close(bound: Bound): Promise<void> {
+    this.#bound = undefined;
     const { reason } = this;
-    await tcp.close();
+    await bound.close();
     this.#tell("listener_closed", reason);
   }
 
@@ -135,17 +152,12 @@ export class ForwardListener {
     }
   }
 
-  #listen(): Promise<TcpListener> {
-    return listenTcp({
-      address: this.#address,
-      allowHalfOpen: true,
-      onConnection: (socket) => void this.#take(socket),
-      onRefused: () => this.#countRefused(),
-    });
+  #listen(): Promise<Bound> {
+    return this.#options.listen(this.#address, this);
   }
 
-  #opened(tcp: TcpListener): void {
-    this.#tcp = tcp;
+  #opened(bound: Bound): void {
+    this.#bound = bound;
     this.#tell("listener_open", "OK");
   }
 
@@ -156,19 +168,19 @@ export class ForwardListener {
     log.info(data, type);
   }
 
-  async #take(socket: Socket): Promise<void> {
-    this.#countActive(1);
-    await this.#options.onConnection(socket, this);
-    this.#countActive(-1);
+  /** One more connection, or one less: -1. */
+  countActive(by: number): void {
+    this.#own += by;
+    this.#reportActive();
   }
 
-  #countRefused(): void {
+  /** One was closed at once. */
+  countRefused(): void {
     const labels = { listener: this.#address, pool: this.#pool.name, reason: "LIMIT_REACHED" };
     this.#options.host.metrics.count("watershed_l4_connections_total", labels);
   }
 
-  #countActive(by: number): void {
-    this.#active += by;
-    this.#options.host.metrics.set("watershed_l4_active_connections", { listener: this.#address }, this.#active);
+  #reportActive(): void {
+    this.#options.host.metrics.set("watershed_l4_active_connections", { listener: this.#address }, this.active);
   }
 }

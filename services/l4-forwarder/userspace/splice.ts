@@ -12,6 +12,10 @@ export interface SpliceOptions {
   readonly halfClosedMs: number;
   /** Grows as bytes are carried. */
   readonly traffic: { bytesUp: number; bytesDown: number };
+  /** The server has said its first byte. */
+  onAnswer?(): void;
+  /** The server has ended without one, and the client had not. */
+  onSilentEnd?(): void;
 }
 
 /** Joins two sockets: bytes, ends and resets of one side reach the other. What a slow reader lets pile up is bounded by the
@@ -44,7 +48,11 @@ class Splice {
     this.#carry(downstream, upstream, (bytes) => {
       traffic.bytesUp += bytes;
     });
+    upstream.once("end", () => {
+      if (traffic.bytesDown === 0 && !downstream.readableEnded) this.#options.onSilentEnd?.();
+    });
     this.#carry(upstream, downstream, (bytes) => {
+      if (traffic.bytesDown === 0) this.#options.onAnswer?.();
       traffic.bytesDown += bytes;
     });
     if (this.#open > 0) this.#armTimer();

@@ -1,7 +1,106 @@
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
+import type { Clock } from "#shared/core/clock.ts";
+import type { TrafficError } from "#shared/core/error.ts";
+import type { Framing, RawHead } from "#l7-router/head.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
-import type { RequestBody } from "#l7-router/request-body.ts";
-import type { UpstreamConnection } from "#l7-router/upstream/connection.ts";
+import type { Refusal } from "#l7-router/refusal.ts";
+import type { ConnectionFacts, UpstreamConnection } from "#l7-router/upstream/connection.ts";
+import type { Wheel } from "#l7-router/wheel.ts";
+
+/** Speaks HTTP/1.1 to clients and to servers, and decides nothing: that is forward.ts. What one engine does, every engine
+ * does: test/contract/engine.test.ts. */
+export interface Engine {
+  readonly name: string;
+  createListener(options: ListenerOptions): Listener;
+  /** A connection that was just opened becomes one that carries requests. */
+  adopt(facts: ConnectionFacts): UpstreamConnection;
+}
+
+/** What of the config a listener keeps to. */
+export interface ListenerLimits {
+  readonly headerBytes: number;
+  readonly targetBytes: number;
+  readonly headMs: number;
+  readonly idleMs: number;
+}
+
+export interface ListenerOptions {
+  readonly address: string;
+  readonly limits: ListenerLimits;
+  readonly clock: Clock;
+  readonly wheel: Wheel;
+  /** A request's head has come. Never throws.
+   * @param last the connection ends after its answer
+   * @returns who takes the request from here: `begin` it at once */
+  serve(downstream: Downstream, last: boolean): DownstreamTaker;
+  /** Bytes that were no request were answered so. */
+  onRefused(refused: Refusal): void;
+}
+
+/** An accepting socket and its connections. */
+export interface Listener {
+  /** The real "address:port". */
+  readonly address: string;
+  readonly connectionCount: number;
+  /** @throws {UsageError} naming address and port, if it is taken or not ours */
+  listen(): Promise<void>;
+  /** New limits count from the next connection, or the next head. */
+  setLimits(limits: ListenerLimits): void;
+  /** Stops accepting, and ends connections without a request; the others end after their next answer. */
+  close(): Promise<void>;
+  destroy(): void;
+}
+
+/** The client's side of one request. Nothing in here throws, and a command that comes too late does nothing. */
+export interface Downstream {
+  readonly head: RawHead;
+  /** Address of the other end, without port. */
+  readonly peer: string;
+  /** Our "address:port" that the client has reached. */
+  readonly local: string;
+  /** Every byte of the request has come. */
+  readonly isWhole: boolean;
+  /** Bytes of the final answer have gone out. */
+  readonly headSent: boolean;
+  /** The head is valid: this is how the body is framed. Said once, before the body is asked for.
+   * @param upgrade it asks for a WebSocket: what comes behind it is no request */
+  expectBody(framing: Framing, upgrade: boolean): void;
+  /** The body flows, at first and after a pause. */
+  resume(): void;
+  pause(): void;
+  /** A 1xx on its way to the final answer; 100 at most once, none for HTTP/1.0, few of the others. */
+  inform(status: number, headers: HeaderList): void;
+  /** A whole answer. */
+  send(status: number, headers: HeaderList, body: string, close: boolean): void;
+  /** The head of an answer whose body is written as it comes.
+   * @param close the connection ends after it */
+  begin(answer: AnswerHead, close: boolean): void;
+  write(chunk: Buffer): void;
+  end(trailers: HeaderList): void;
+  /** What was written so far goes out.
+   * @returns false: nothing more, please, until `onClientRoom` */
+  flush(): boolean;
+  /** Answers 101 and hands over the bare connection. */
+  switchProtocols(headers: HeaderList): Duplex;
+  /** Ends the connection so that nothing half-sent looks whole. */
+  cut(): void;
+}
+
+/** Who takes what comes from a client, once its head has come. */
+export interface DownstreamTaker {
+  /** Its first word. */
+  begin(): void;
+  onBody(chunk: Buffer): void;
+  onBodyEnd(trailers: HeaderList): void;
+  /** What came so far should go out. */
+  onBodyFlush(): void;
+  /** What was written has gone out. */
+  onClientRoom(): void;
+  /** The client's kernel has the whole answer. */
+  onTaken(): void;
+  /** The client left before its answer was whole (CLIENT_GONE), or the rest of its request is invalid (RefusedError). */
+  onClientError(error: TrafficError): void;
+}
 
 /** A request as it goes to a server: every byte of its head is decided. */
 export interface UpstreamRequest {
@@ -9,56 +108,37 @@ export interface UpstreamRequest {
   readonly target: string;
   /** All lines, Host and framing included. */
   readonly headers: HeaderList;
-  /** Undefined for none. */
-  readonly body: RequestBody | undefined;
-  /** Trailer lines that go out after a chunked body; asked once the body has ended. */
-  readonly trailers: () => HeaderList;
+  readonly framing: Framing;
   /** Expects a 101; another answer is an answer like any. */
   readonly upgrade: boolean;
 }
 
-/** The head of a server's final answer, and its body as it comes. */
-export interface UpstreamAnswer {
-  readonly kind: "answer";
+/** How an answer's body is framed: "close" is until the connection ends. */
+export type AnswerFraming = Framing | { readonly kind: "close" };
+
+/** The head of a server's final answer. */
+export interface AnswerHead {
   readonly status: number;
   readonly statusText: string;
-  readonly version: string;
   readonly headers: HeaderList;
-  /** Ends when the body is whole; is destroyed with an error when it is cut. */
-  readonly body: Readable;
-  /** Trailer lines, once the body has ended. */
-  readonly trailers: () => HeaderList;
+  readonly framing: AnswerFraming;
 }
 
-/** The server has switched protocols: the connection is the client's now. */
-export interface UpstreamUpgrade {
-  readonly kind: "upgrade";
-  readonly headers: HeaderList;
-  readonly socket: Duplex;
-  /** Bytes of the new protocol that came with the head. */
-  readonly first: Buffer;
-}
-
-export interface UpstreamEvents {
+/** Who takes what comes from a server: one for each request. */
+export interface UpstreamTaker {
   /** A 1xx other than 101. */
   onInformation(status: number, headers: HeaderList): void;
-  /** Answer and request are over and the server keeps the connection open. Not called when the connection ends. */
-  onFree(): void;
-}
-
-/** One request on one connection. */
-export interface Exchange {
-  /** Rejects with a TrafficError: UPSTREAM_RESET (retryable if not one byte came back), UPSTREAM_INVALID, or what
-   * `cancel` was given. */
-  readonly answer: Promise<UpstreamAnswer | UpstreamUpgrade>;
-  /** Ends it: the answer rejects with `error`, and the connection is destroyed with a body under way, unless request and
-   * answer were through and it has become free. */
-  cancel(error: Error): void;
-}
-
-/** Speaks HTTP/1.1 to servers. What one engine does, every engine does: test/contract/engine.test.ts. */
-export interface Engine {
-  readonly name: string;
-  /** Sends a request on an open connection that is used for nothing else. Never throws. */
-  exchange(connection: UpstreamConnection, request: UpstreamRequest, events: UpstreamEvents): Exchange;
+  onAnswer(answer: AnswerHead): void;
+  onAnswerBody(chunk: Buffer): void;
+  /** The answer is whole. The last word on this request. */
+  onAnswerEnd(trailers: HeaderList): void;
+  /** What came so far should go out. */
+  onAnswerFlush(): void;
+  /** The server takes more of the request's body. */
+  onServerRoom(): void;
+  /** The server has switched protocols: the connection is the client's now. The last word on this request.
+   * @param first bytes of the new protocol that came with the head */
+  onUpgrade(headers: HeaderList, socket: Duplex, first: Buffer): void;
+  /** UPSTREAM_RESET (retryable if not one byte came back) or UPSTREAM_INVALID. The last word on this request. */
+  onServerError(error: TrafficError): void;
 }

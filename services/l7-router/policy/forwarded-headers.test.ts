@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { valueOf } from "#l7-router/headers.ts";
+import { survey, valueOf } from "#l7-router/headers.ts";
 import { forwardedHeaders, isLoop, viaNameOf } from "./forwarded-headers.ts";
 import type { ForwardedInput } from "./forwarded-headers.ts";
 
@@ -7,7 +7,7 @@ const trusted = new Set(["10.0.0.1", "10.0.0.2"]);
 
 function forwarded(headers: readonly string[], input: Partial<ForwardedInput> = {}) {
   return forwardedHeaders({
-    headers,
+    seen: survey(headers),
     peer: "10.0.0.1",
     isTrusted: (address) => trusted.has(address),
     scheme: "http",
@@ -131,8 +131,8 @@ describe("traceparent", () => {
 
 describe("a loop", () => {
   it("is our own name in Via, in any case", () => {
-    expect(isLoop(["Via", "1.1 a, 1.1 R1 (x)"], "r1")).toBe(true);
-    expect(isLoop(["Via", "1.1 a, 1.1 r11"], "r1")).toBe(false);
+    expect(isLoop(survey(["Via", "1.1 a, 1.1 R1 (x)"]), "r1")).toBe(true);
+    expect(isLoop(survey(["Via", "1.1 a, 1.1 r11"]), "r1")).toBe(false);
   });
 
   it("needs a name that is a token", () => expect(viaNameOf("eu-west/l7-1")).toBe("eu-west-l7-1"));

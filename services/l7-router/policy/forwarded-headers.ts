@@ -1,11 +1,10 @@
 import { parseAddress, parseSocketAddress, formatAddress } from "#shared/core/cidr.ts";
-import { tokensOf, valueOf, valuesOf } from "#l7-router/headers.ts";
-import type { HeaderList } from "#l7-router/headers.ts";
+import type { Survey } from "#l7-router/headers.ts";
 import { parseAuthority } from "#l7-router/route/host.ts";
 
 /** What is known of a request when it is told to the server who asks. */
 export interface ForwardedInput {
-  readonly headers: HeaderList;
+  readonly seen: Survey;
   /** Address of the other end of the connection, without port. */
   readonly peer: string;
   readonly isTrusted: (address: string) => boolean;
@@ -50,29 +49,37 @@ const requestIdForm = /^[0-9A-Za-z._-]{1,128}$/;
 
 /** Who asks, told to the server. Nothing that an untrusted peer says is believed. */
 export function forwardedHeaders(input: ForwardedInput): Forwarded {
-  const { headers } = input;
-  const trusted = input.isTrusted(input.peer);
-  const chain = [...(trusted ? clientChain(headers, input.isTrusted) : []), input.peer];
-  const proto = (trusted && forwardedProto(headers)) || input.scheme;
-  const host = (trusted && forwardedHost(headers)) || input.authority;
-  const requestId = (trusted && keptRequestId(headers)) || input.randomHex(16);
-  const via = [...valuesOf(headers, "via"), `${input.version} ${input.viaName}`].join(", ");
-  const added = ["X-Forwarded-For", chain.join(", "), "X-Forwarded-Proto", proto];
+  const { seen, peer } = input;
+  const trusted = input.isTrusted(peer);
+  const chain = trusted ? clientChain(seen.xForwardedFor, input.isTrusted) : [];
+  chain.push(peer);
+  const proto = (trusted && forwardedProto(seen)) || input.scheme;
+  const host = (trusted && forwardedHost(seen)) || input.authority;
+  const requestId = (trusted && keptRequestId(seen)) || input.randomHex(16);
+  const own = `${input.version} ${input.viaName}`;
+  const via = seen.via.length === 0 ? own : `${seen.via.join(", ")}, ${own}`;
+  const added = ["X-Forwarded-For", chain.length === 1 ? peer : chain.join(", "), "X-Forwarded-Proto", proto];
   if (host !== "") added.push("X-Forwarded-Host", host);
-  added.push("Forwarded", forwardedValue(chain, proto, host), "Via", via, "X-Request-Id", requestId);
-  const traceparent = keptTraceparent(headers);
-  added.push("traceparent", traceparent ?? `00-${input.randomHex(16)}-${input.randomHex(8)}-01`);
-  return { client: chain[0] ?? input.peer, requestId, headers: added };
+  const traceparent = keptTraceparent(seen) ?? `00-${input.randomHex(16)}-${input.randomHex(8)}-01`;
+  added.push("Forwarded", forwardedValue(chain, proto, host), "Via", via);
+  added.push("X-Request-Id", requestId, "traceparent", traceparent);
+  return { client: chain[0] ?? peer, requestId, headers: added };
 }
 
 /** Whether a traceparent of the request is kept; a tracestate without one means nothing. */
-export function hasTraceparent(headers: HeaderList): boolean {
-  return keptTraceparent(headers) !== undefined;
+export function hasTraceparent(seen: Survey): boolean {
+  return keptTraceparent(seen) !== undefined;
 }
 
 /** Whether this router has already forwarded the request. @see RFC 9110 §7.6.3 */
-export function isLoop(headers: HeaderList, viaName: string): boolean {
-  return tokensOf(headers, "via").some((entry) => entry.split(/\s+/)[1] === viaName.toLowerCase());
+export function isLoop(seen: Survey, viaName: string): boolean {
+  if (seen.via.length === 0) return false;
+  const name = viaName.toLowerCase();
+  return seen.via.some((value) => value.split(",").some((entry) => receivedBy(entry) === name));
+}
+
+function receivedBy(entry: string): string | undefined {
+  return entry.trim().toLowerCase().split(/\s+/)[1];
 }
 
 /** A name as Via takes it: a token. */
@@ -82,8 +89,8 @@ export function viaNameOf(node: string): string {
 
 /** The addresses from the client to the one that spoke to our trusted peer: walked from the right, up to and with the
  * first that is not trusted. What stands left of it is only its word. */
-function clientChain(headers: HeaderList, isTrusted: (address: string) => boolean): string[] {
-  const claimed = valuesOf(headers, "x-forwarded-for").join(",").split(",");
+function clientChain(values: readonly string[], isTrusted: (address: string) => boolean): string[] {
+  const claimed = values.join(",").split(",");
   const chain: string[] = [];
   for (const text of claimed.reverse().slice(0, chainMax)) {
     const address = addressOf(text.trim());
@@ -99,24 +106,22 @@ function addressOf(text: string): string | undefined {
   return bytes ? formatAddress(bytes) : parseSocketAddress(text)?.host;
 }
 
-function forwardedProto(headers: HeaderList): string | undefined {
-  const proto = valueOf(headers, "x-forwarded-proto")?.trim().toLowerCase();
+function forwardedProto({ xForwardedProto }: Survey): string | undefined {
+  const proto = xForwardedProto[0]?.trim().toLowerCase();
   return proto === "http" || proto === "https" ? proto : undefined;
 }
 
-function forwardedHost(headers: HeaderList): string | undefined {
-  const host = valueOf(headers, "x-forwarded-host")?.trim();
+function forwardedHost({ xForwardedHost }: Survey): string | undefined {
+  const host = xForwardedHost[0]?.trim();
   return host !== undefined && parseAuthority(host) ? host : undefined;
 }
 
-function keptRequestId(headers: HeaderList): string | undefined {
-  const values = valuesOf(headers, "x-request-id");
-  return values.length === 1 && requestIdForm.test(values[0] ?? "") ? values[0] : undefined;
+function keptRequestId({ xRequestId }: Survey): string | undefined {
+  return xRequestId.length === 1 && requestIdForm.test(xRequestId[0] ?? "") ? xRequestId[0] : undefined;
 }
 
 /** @see https://www.w3.org/TR/trace-context/#traceparent-header */
-function keptTraceparent(headers: HeaderList): string | undefined {
-  const values = valuesOf(headers, "traceparent");
+function keptTraceparent({ traceparent: values }: Survey): string | undefined {
   if (values.length !== 1) return undefined;
   const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(values[0] ?? "");
   if (!match || match[1] === "ff" || (match[1] === "00" && match[4] !== undefined)) return undefined;
@@ -126,11 +131,14 @@ function keptTraceparent(headers: HeaderList): string | undefined {
 /** One element a hop, ours with what we know for certain. @see RFC 7239 §4 */
 function forwardedValue(chain: readonly string[], proto: string, host: string): string {
   const last = chain.length - 1;
-  return chain
-    .map((address, i) => {
-      const node = `for=${address.includes(":") ? `"[${address}]"` : address}`;
-      if (i < last) return node;
-      return host === "" ? `${node};proto=${proto}` : `${node};host="${host}";proto=${proto}`;
-    })
-    .join(", ");
+  if (last === 0) return hopOf(chain[0] ?? "", proto, host);
+  return chain.map((address, i) => (i < last ? nodeOf(address) : hopOf(address, proto, host))).join(", ");
+}
+
+function hopOf(address: string, proto: string, host: string): string {
+  return host === "" ? `${nodeOf(address)};proto=${proto}` : `${nodeOf(address)};host="${host}";proto=${proto}`;
+}
+
+function nodeOf(address: string): string {
+  return address.includes(":") ? `for="[${address}]"` : `for=${address}`;
 }

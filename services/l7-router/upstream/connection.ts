@@ -1,9 +1,12 @@
 import type net from "node:net";
 import { formatSocketAddress } from "#shared/core/cidr.ts";
+import { TrafficError } from "#shared/core/error.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
+import type { UpstreamRequest, UpstreamTaker } from "#l7-router/engine/engine.ts";
+import type { HeaderList } from "#l7-router/headers.ts";
 
-/** One TCP connection to an endpoint, kept alive over requests. */
-export interface UpstreamConnection {
+/** What is known of a connection to an endpoint when it was opened. */
+export interface ConnectionFacts {
   /** Goes with the connection in its PROXY header (TLV unique id), so that a trace can follow it. */
   readonly id: string;
   readonly socket: net.Socket;
@@ -14,42 +17,42 @@ export interface UpstreamConnection {
   readonly expiresMs: number;
   /** How long the connect took. */
   readonly connectMs: number;
+  /** Request and answer are over, and the server keeps the connection open. */
+  readonly release: (connection: UpstreamConnection) => void;
+}
+
+/** One TCP connection to an endpoint, kept alive over requests, one at a time. */
+export interface UpstreamConnection {
+  readonly facts: ConnectionFacts;
   /** Requests sent on it, the present one included. */
-  uses: number;
-  /** A request is under way: bytes may come. */
-  busy: boolean;
-  /** The answer under way is wholly read: bytes that come now belong to nothing. */
-  answered: () => boolean;
+  readonly uses: number;
+  /** Open, and nothing came on it that no request has asked for. */
+  readonly isUsable: boolean;
+  /** Sends the head of a request. It goes out with `flush`. */
+  send(request: UpstreamRequest, taker: UpstreamTaker): void;
+  write(chunk: Buffer): void;
+  end(trailers: HeaderList): void;
+  /** What was written so far goes out.
+   * @returns false: nothing more, please, until `onServerRoom` */
+  flush(): boolean;
+  /** The answer's body is not wanted for now. */
+  pause(): void;
+  resume(): void;
+  /** Ends that taker's request, and the connection with it, unless both are through. Nothing is told any more. */
+  cancel(taker: UpstreamTaker): void;
+  destroy(): void;
 }
 
 export function localAddressOf(socket: net.Socket): string {
   return formatSocketAddress(socket.localAddress ?? "0.0.0.0", socket.localPort ?? 0);
 }
 
-const nobody = (): boolean => false;
-
-/** Ends the connection as soon as bytes come that no request has asked for: they would be taken for the answer to the
- * next one. The listener is older than any parser's, so it sees the bytes first. */
-export function guardUnaskedBytes(connection: UpstreamConnection): void {
-  const { socket } = connection;
-  socket.on("data", () => {
-    if (!connection.busy || connection.answered()) socket.destroy();
-  });
-  socket.on("end", () => {
-    if (!connection.busy) socket.destroy();
-  });
-  socket.on("error", () => {}); // Whoever uses the connection hears of it by its own listener or by 'close'.
+/** @param silent not one byte of an answer came back */
+export function lost(silent: boolean, cause?: unknown): TrafficError {
+  const message = `the connection ended ${silent ? "before" : "within"} the answer`;
+  return new TrafficError("UPSTREAM_RESET", message, { origin: "upstream", retryable: silent, cause });
 }
 
-/** Marks the connection as taken for one request. */
-export function beginUse(connection: UpstreamConnection): void {
-  connection.busy = true;
-  connection.answered = nobody;
-  connection.uses++;
-}
-
-/** Destroys the connection unless that use of it is over: by now it may carry another request.
- * @param use what `uses` was when it began */
-export function cutUse(connection: UpstreamConnection, use: number): void {
-  if (connection.busy && connection.uses === use) connection.socket.destroy();
+export function invalidAnswer(message: string, cause?: unknown): TrafficError {
+  return new TrafficError("UPSTREAM_INVALID", message, { origin: "upstream", cause });
 }

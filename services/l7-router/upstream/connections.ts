@@ -5,40 +5,33 @@ import type { Random } from "#shared/core/random.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import { dial } from "#shared/net/dial.ts";
 import { tlvUniqueId, writeProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
-import { beginUse, guardUnaskedBytes, localAddressOf } from "./connection.ts";
-import type { UpstreamConnection } from "./connection.ts";
+import type { Engine } from "#l7-router/engine/engine.ts";
+import { localAddressOf } from "./connection.ts";
+import type { ConnectionFacts, UpstreamConnection } from "./connection.ts";
 
 export interface ConnectionsOptions {
   readonly config: PoolConfig;
+  readonly engine: Engine;
   readonly clock: Clock;
   readonly random: Random;
   /** Source address of every connection. */
   readonly localAddress: string | undefined;
 }
 
-export interface AcquireOptions {
-  /** Never a kept one: for upgrades, and for the second try after a stale one. */
-  readonly fresh: boolean;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-}
-
-interface Idle {
-  readonly connection: UpstreamConnection;
-  /** Closes it when its age is over. */
-  readonly expiry: Timer;
-}
-
 const idlePerEndpointMax = 128; // what a burst leaves behind; older ones are closed first
 const ageJitter = 0.1; // so that connections opened together are not renewed together
+const sweepsPerAge = 20; // idle ones are closed at most a twentieth of their age late
+const sweepMsMin = 20;
 
 /** The connections of one pool: opens them, keeps them while idle, ends them by age and eligibility. */
 export class Connections {
   #options: ConnectionsOptions;
   /** Last in, first out: the warmest is used, the others grow old. */
-  readonly #idle = new Map<Endpoint, Idle[]>();
+  readonly #idle = new Map<Endpoint, UpstreamConnection[]>();
   readonly #open = new Set<UpstreamConnection>();
   readonly #watched = new Map<Endpoint, () => void>();
+  readonly #release = (connection: UpstreamConnection): void => this.#keep(connection);
+  #sweeping: Timer | undefined;
   #closed = false;
 
   constructor(options: ConnectionsOptions) {
@@ -54,36 +47,81 @@ export class Connections {
     return this.#open.size;
   }
 
-  /** A connection for one request: the warmest kept one, or a new one.
+  /** The warmest kept connection, if there is one. */
+  take(endpoint: Endpoint): UpstreamConnection | undefined {
+    const idle = this.#idle.get(endpoint);
+    if (!idle) return undefined;
+    const nowMs = this.#options.clock.nowMs();
+    for (let next = idle.pop(); next; next = idle.pop()) {
+      if (next.isUsable && next.facts.expiresMs > nowMs) return next;
+      next.destroy();
+    }
+    return undefined;
+  }
+
+  /** Opens one.
    * @throws {TrafficError} CONNECT_FAILED, CONNECT_TIMEOUT or CLIENT_GONE */
-  async acquire(endpoint: Endpoint, options: AcquireOptions): Promise<UpstreamConnection> {
-    const kept = options.fresh ? undefined : this.#takeIdle(endpoint);
-    const connection = kept ?? (await this.#connect(endpoint, options));
-    beginUse(connection);
+  async connect(endpoint: Endpoint, timeoutMs: number, signal: AbortSignal): Promise<UpstreamConnection> {
+    const { clock, random, config, localAddress, engine } = this.#options;
+    const startedMs = clock.nowMs();
+    const { host, port } = endpoint;
+    // A WebSocket's half-close is carried; HTTP itself ends both sides.
+    const socket = await dial({ host, port, localAddress, timeoutMs, allowHalfOpen: true, signal });
+    const openedMs = clock.nowMs();
+    const facts: ConnectionFacts = {
+      id: randomUUID(),
+      socket,
+      endpoint,
+      local: localAddressOf(socket),
+      expiresMs: openedMs + config.connectionMaxAgeMs * (1 + ageJitter * (2 * random() - 1)),
+      connectMs: openedMs - startedMs,
+      release: this.#release,
+    };
+    if (config.proxyProtocol) socket.write(proxyHeader(facts, config.proxyProtocol.send));
+    const connection = engine.adopt(facts);
+    this.#open.add(connection);
+    socket.once("close", () => this.#forget(connection));
+    this.#watch(endpoint);
     return connection;
   }
 
-  /** The answer is wholly read and the server keeps the connection open: it is kept for the next request. */
-  release(connection: UpstreamConnection): void {
-    const { socket, endpoint } = connection;
-    const leftMs = connection.expiresMs - this.#options.clock.nowMs();
-    connection.busy = false;
-    if (this.#closed || leftMs <= 0 || !endpoint.eligible || !this.#watched.has(endpoint) || !isUsable(connection)) {
-      socket.destroy();
+  #keep(connection: UpstreamConnection): void {
+    const { endpoint, expiresMs } = connection.facts;
+    const isTimeOver = expiresMs <= this.#options.clock.nowMs();
+    if (this.#closed || isTimeOver || !endpoint.eligible || !this.#watched.has(endpoint) || !connection.isUsable) {
+      connection.destroy();
       return;
     }
-    socket.resume(); // So that bytes or an end that come while it is idle are seen.
-    const idle = this.#idle.get(endpoint) ?? [];
-    this.#idle.set(endpoint, idle);
-    idle.push({ connection, expiry: this.#options.clock.after(leftMs, () => socket.destroy()) });
-    const oldest = idle.length > idlePerEndpointMax ? idle.shift() : undefined;
-    oldest?.expiry.cancel();
-    oldest?.connection.socket.destroy();
+    let idle = this.#idle.get(endpoint);
+    if (!idle) this.#idle.set(endpoint, (idle = []));
+    idle.push(connection);
+    if (idle.length > idlePerEndpointMax) idle.shift()?.destroy();
+    this.#sweeping ??= this.#options.clock.after(this.#sweepMs, () => this.#sweep());
+  }
+
+  get #sweepMs(): number {
+    return Math.max(sweepMsMin, this.#options.config.connectionMaxAgeMs / sweepsPerAge);
+  }
+
+  /** Closes idle connections whose age is over. */
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const nowMs = this.#options.clock.nowMs();
+    let count = 0;
+    for (const [endpoint, idle] of this.#idle) {
+      const kept = idle.filter(({ facts }) => facts.expiresMs > nowMs);
+      count += kept.length;
+      this.#idle.set(endpoint, kept);
+      for (const connection of idle) if (connection.facts.expiresMs <= nowMs) connection.destroy();
+      if (kept.length === 0) this.#idle.delete(endpoint);
+    }
+    if (count > 0) this.#sweeping = this.#options.clock.after(this.#sweepMs, () => this.#sweep());
   }
 
   /** Ends the idle ones now and the others after their request. */
   closeIdle(): void {
     this.#closed = true;
+    this.#sweeping?.cancel();
     for (const endpoint of this.#watched.keys()) this.#endIdle(endpoint);
     for (const stop of this.#watched.values()) stop();
     this.#watched.clear();
@@ -92,63 +130,7 @@ export class Connections {
   /** Cuts every connection. */
   destroy(): void {
     this.closeIdle();
-    for (const { socket } of this.#open) socket.destroy();
-  }
-
-  #takeIdle(endpoint: Endpoint): UpstreamConnection | undefined {
-    const idle = this.#idle.get(endpoint);
-    for (let next = idle?.pop(); next; next = idle?.pop()) {
-      next.expiry.cancel();
-      if (idle?.length === 0) this.#idle.delete(endpoint);
-      const { connection } = next;
-      if (isUsable(connection) && connection.expiresMs > this.#options.clock.nowMs()) return connection;
-      connection.socket.destroy();
-    }
-    return undefined;
-  }
-
-  async #connect(endpoint: Endpoint, options: AcquireOptions): Promise<UpstreamConnection> {
-    const { clock, random, config, localAddress } = this.#options;
-    const startedMs = clock.nowMs();
-    const { host, port } = endpoint;
-    const socket = await dial({
-      host,
-      port,
-      localAddress,
-      timeoutMs: options.timeoutMs,
-      allowHalfOpen: true, // a WebSocket's half-close is carried; HTTP itself ends both sides
-      signal: options.signal,
-    });
-    const openedMs = clock.nowMs();
-    const connection: UpstreamConnection = {
-      id: randomUUID(),
-      socket,
-      endpoint,
-      local: localAddressOf(socket),
-      expiresMs: openedMs + config.connectionMaxAgeMs * (1 + ageJitter * (2 * random() - 1)),
-      connectMs: openedMs - startedMs,
-      uses: 0,
-      busy: true,
-      answered: () => false,
-    };
-    guardUnaskedBytes(connection);
-    this.#open.add(connection);
-    socket.once("close", () => this.#forget(connection));
-    this.#watch(endpoint);
-    if (config.proxyProtocol) socket.write(this.#proxyHeader(connection, config.proxyProtocol.send));
-    return connection;
-  }
-
-  /** The connection is the router's own and carries many clients: the header names the router and the connection. */
-  #proxyHeader(connection: UpstreamConnection, version: "v1" | "v2"): Buffer {
-    const { socket, endpoint, id } = connection;
-    return writeProxyHeader({
-      version,
-      command: "PROXY",
-      source: { host: socket.localAddress ?? endpoint.host, port: socket.localPort ?? 0 },
-      destination: { host: endpoint.host, port: endpoint.port },
-      tlvs: [{ type: tlvUniqueId, value: Buffer.from(id) }],
-    });
+    for (const connection of this.#open) connection.destroy();
   }
 
   #watch(endpoint: Endpoint): void {
@@ -162,20 +144,29 @@ export class Connections {
   }
 
   #endIdle(endpoint: Endpoint): void {
-    for (const { connection } of this.#idle.get(endpoint) ?? []) connection.socket.destroy();
+    const idle = this.#idle.get(endpoint);
+    this.#idle.delete(endpoint);
+    for (const connection of idle ?? []) connection.destroy();
   }
 
   #forget(connection: UpstreamConnection): void {
     this.#open.delete(connection);
-    const idle = this.#idle.get(connection.endpoint);
-    const at = idle?.findIndex((one) => one.connection === connection) ?? -1;
+    const { endpoint } = connection.facts;
+    const idle = this.#idle.get(endpoint);
+    const at = idle?.indexOf(connection) ?? -1;
     if (!idle || at < 0) return;
-    idle[at]?.expiry.cancel();
     idle.splice(at, 1);
-    if (idle.length === 0) this.#idle.delete(connection.endpoint);
+    if (idle.length === 0) this.#idle.delete(endpoint);
   }
 }
 
-function isUsable({ socket }: UpstreamConnection): boolean {
-  return !socket.destroyed && socket.writable && !socket.readableEnded;
+/** The connection is the router's own and carries many clients: the header names the router and the connection. */
+function proxyHeader({ socket, endpoint, id }: ConnectionFacts, version: "v1" | "v2"): Buffer {
+  return writeProxyHeader({
+    version,
+    command: "PROXY",
+    source: { host: socket.localAddress ?? endpoint.host, port: socket.localPort ?? 0 },
+    destination: { host: endpoint.host, port: endpoint.port },
+    tlvs: [{ type: tlvUniqueId, value: Buffer.from(id) }],
+  });
 }

@@ -1,4 +1,5 @@
 import type { ReplicaClient, ReplicaAnswer, QueryResult } from "../replica-client.ts";
+import type { TelemetryClient } from "../telemetry-client.ts";
 import type { Reply } from "../resp2.ts";
 import { factsOf, sendJson } from "./exchange.ts";
 import type { Exchange, Pages } from "./exchange.ts";
@@ -9,13 +10,16 @@ const users = ["Ada", "Björn", "Chidi", "Dolores", "Emeka", "Fatima"].map((name
 /** The api servers: users, orders, and a film catalogue that is read from the zone's replicas. */
 export class ApiPages implements Pages {
   readonly #replicas: ReplicaClient;
+  readonly #telemetry: TelemetryClient;
 
-  constructor(replicas: ReplicaClient) {
+  constructor(replicas: ReplicaClient, telemetry: TelemetryClient) {
     this.#replicas = replicas;
+    this.#telemetry = telemetry;
   }
 
   answer(exchange: Exchange): void | Promise<void> {
     const { path, method } = exchange;
+    this.#telemetry.count("api.requests");
     const reads = method === "GET" || method === "HEAD";
     if (path === "/api/users" && reads) {
       return sendJson(exchange.response, 200, { ...factsOf(exchange), users });
@@ -28,10 +32,11 @@ export class ApiPages implements Pages {
 
   drop(): void {
     this.#replicas.drop();
+    this.#telemetry.drop();
   }
 
   status(): Record<string, unknown> {
-    return { replicas: this.#replicas.order() };
+    return { replicas: this.#replicas.order(), telemetrySent: this.#telemetry.sent };
   }
 
   async #sendFilm(exchange: Exchange, id: string): Promise<void> {

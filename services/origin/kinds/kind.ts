@@ -49,7 +49,7 @@ export interface TcpKind extends KindBase {
 
 export interface UdpKind extends KindBase {
   readonly protocol: "udp";
-  receive(datagram: Buffer): void;
+  receive(datagram: Buffer, answer: (text: string) => void): void;
 }
 
 /** What a server does with what it gets. It knows no listener and no drill but the gate. */

@@ -1,5 +1,6 @@
 import type { originServices } from "#shared/config/schema/origin.ts";
 import { ReplicaClient } from "../replica-client.ts";
+import { TelemetryClient } from "../telemetry-client.ts";
 import { ApiPages } from "./api.ts";
 import { DbKind } from "./db.ts";
 import { HttpKind } from "./http.ts";
@@ -13,16 +14,19 @@ import { WebPages } from "./web.ts";
 export interface Neighbours {
   /** Where the forwarders of the zone listen for its replicas; the same array until a reload. */
   readonly replicas: () => readonly string[];
+  /** Where they listen for its telemetry sinks. */
+  readonly telemetry: () => readonly string[];
 }
 
 type CreateKind = (context: ServerContext, neighbours: Neighbours) => Kind;
 
 export const kinds = {
   web: (context) => new HttpKind(context, new WebPages(context)),
-  api: (context, { replicas }) => {
+  api: (context, { replicas, telemetry }) => {
     const { host: localAddress, clock, random } = context;
     const client = new ReplicaClient({ forwarders: replicas, localAddress, clock, random });
-    return new HttpKind(context, new ApiPages(client));
+    const counters = new TelemetryClient({ sinks: telemetry, localAddress, clock });
+    return new HttpKind(context, new ApiPages(client, counters));
   },
   static: (context) => new HttpKind(context, new StaticPages()),
   admin: (context) => new HttpKind(context, new FactsPages()),

@@ -12,6 +12,10 @@ function createSink() {
   return { gate, sink: new TelemetryKind(context) };
 }
 
+const noAnswer = () => {
+  throw new Error("a counter is not answered");
+};
+
 describe("telemetry sink", () => {
   it.each([
     { name: "adds up a counter", datagrams: ["play:1|c", "play:2|c"], counters: { play: 3 }, malformed: 0 },
@@ -29,26 +33,37 @@ describe("telemetry sink", () => {
     { name: "counts an empty datagram as nothing", datagrams: [""], counters: {}, malformed: 0 },
   ])("$name", ({ datagrams, counters, malformed }) => {
     const { sink } = createSink();
-    for (const datagram of datagrams) sink.receive(Buffer.from(datagram, "latin1"));
+    for (const datagram of datagrams) sink.receive(Buffer.from(datagram, "latin1"), noAnswer);
     expect(sink.status()).toEqual({ datagrams: datagrams.length, malformed, refused: 0, counters });
   });
 
   it("keeps no more than a thousand names", () => {
     const { sink } = createSink();
-    for (let i = 0; i < 1_500; i++) sink.receive(Buffer.from(`made-up-${i}:1|c`));
-    sink.receive(Buffer.from("made-up-0:1|c"));
+    for (let i = 0; i < 1_500; i++) sink.receive(Buffer.from(`made-up-${i}:1|c`), noAnswer);
+    sink.receive(Buffer.from("made-up-0:1|c"), noAnswer);
     const { counters, refused } = sink.status() as { counters: Record<string, number>; refused: number };
     expect(Object.keys(counters)).toHaveLength(1_000);
     expect(refused).toBe(500);
     expect(counters["made-up-0"]).toBe(2);
   });
 
+  it("answers a check, and counts it as nothing", () => {
+    const { sink, gate } = createSink();
+    const answers: string[] = [];
+    const check = () => sink.receive(Buffer.from("health"), (text) => void answers.push(text));
+    check();
+    gate.hang();
+    check();
+    expect(answers).toEqual(["ok"]);
+    expect(sink.status()).toMatchObject({ datagrams: 0, malformed: 0 });
+  });
+
   it("loses what comes while it hangs", () => {
     const { sink, gate } = createSink();
     gate.hang();
-    sink.receive(Buffer.from("a:1|c"));
+    sink.receive(Buffer.from("a:1|c"), noAnswer);
     gate.open();
-    sink.receive(Buffer.from("a:1|c"));
+    sink.receive(Buffer.from("a:1|c"), noAnswer);
     expect(sink.status()).toMatchObject({ datagrams: 1, counters: { a: 1 } });
   });
 });

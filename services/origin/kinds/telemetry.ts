@@ -4,6 +4,8 @@ const countersMax = 1_000; // names a zone's players send are few; a flood of ma
 const linesMax = 512; // of one datagram: 64 KiB hold no more that mean anything
 const line = /^([\w.:/-]{1,128}):(-?\d{1,12}(?:\.\d{1,6})?)\|c(?:\|@(0?\.\d{1,6}|1))?(?:\|#.{0,512})?$/;
 
+const healthQuestion = Buffer.from("health"); // a forwarder's check; no counter looks like it
+
 /** A sink of metrics by UDP: adds up counters written as `name:value|c`, one a line.
  * @see https://github.com/statsd/statsd/blob/master/docs/metric_types.md */
 export class TelemetryKind implements UdpKind {
@@ -18,8 +20,9 @@ export class TelemetryKind implements UdpKind {
     this.#context = context;
   }
 
-  receive(datagram: Buffer): void {
+  receive(datagram: Buffer, answer: (text: string) => void): void {
     if (this.#context.gate.hung) return;
+    if (datagram.equals(healthQuestion)) return answer("ok");
     this.#datagrams++;
     this.#context.answered();
     const lines = datagram.toString("latin1").split("\n", linesMax);

@@ -73,8 +73,12 @@ const commandWordsMax = 64; // a check is a program and a few options, no script
 export const healthSchema = crossCheck(
   z.strictObject({
     type: z
-      .enum(["http", "tcp", "exec"])
-      .describe("http passes on an expected status, tcp on a connect, exec on a program that ends with 0"),
+      .enum(["http", "tcp", "udp", "exec"])
+      .describe(
+        "http passes on an expected status, tcp on a connect, udp on an answer, exec on a program that ends with 0",
+      ),
+    send: z.string().min(1).max(512).default("health").describe("datagram of a udp check; 0x… is bytes in hex"),
+    expect: z.string().max(512).optional().describe("what its answer must contain; default: any answer passes"),
     port: z.int().min(1).max(65_535).optional().describe("where to check; default: the endpoint's own port"),
     path: z.string().startsWith("/").default("/health").describe("target of the GET of an http check"),
     host: z.string().optional().describe("Host header of an http check; default: the address"),
@@ -135,8 +139,17 @@ export const outlierSchema = z
     consecutiveFailures: count(1_000).default(5).describe("failures of real traffic in a row that eject"),
     ejectFor: durationSchema.prefault("30s").describe("of the first ejection; each further one in a row lasts longer"),
     maxEjectedPercent: z.int().min(0).max(100).default(50).describe("of the endpoints of a pool, at a time"),
+    errorPercent: z.int().min(1).max(100).optional().describe("share of failed requests in a window that ejects"),
+    slowerThan: z
+      .number()
+      .min(1.5)
+      .max(1_000)
+      .optional()
+      .describe("times the median of the others: a mean time to the first byte in a window that ejects"),
+    window: durationSchema.prefault("10s").describe("over which shares and means are taken"),
+    requestsMin: count(1_000_000).default(20).describe("of one endpoint in a window; fewer say nothing"),
   })
-  .transform(({ ejectFor, ...rest }) => ({ ...rest, ejectForMs: ejectFor }));
+  .transform(({ ejectFor, window, ...rest }) => ({ ...rest, ejectForMs: ejectFor, windowMs: window }));
 
 export const retriesSchema = z
   .strictObject({
@@ -171,6 +184,14 @@ export const poolSchema = crossCheck(
       .max(100)
       .default(50)
       .describe("percent of endpoints that must be eligible; below it all are used"),
+    spillOverBelow: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe(
+        "percent of the own zone's weight that must be eligible; below it other zones take what is missing, but with ip-hash",
+      ),
   }),
   (pool, context) => {
     const seen = new Set<string>();

@@ -53,7 +53,10 @@ export const l7RouterSchema = crossCheck(
       .array(z.strictObject({ address: socketAddressSchema.describe("where it accepts connections") }))
       .min(1)
       .describe("HTTP/1.1"),
-    engine: z.literal("http-proxy").default("http-proxy").describe("what carries requests to endpoints"),
+    engine: z
+      .enum(["wire", "http-proxy"])
+      .default("wire")
+      .describe("wire: our own HTTP/1.1 engine; http-proxy: the reference, by node:http and that package"),
     trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
     routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
     pools: z.record(z.string(), poolSchema).describe("name → endpoints that serve one purpose"),

@@ -25,6 +25,11 @@ export const originSchema = crossCheck(
       .max(16)
       .default([])
       .describe("where api servers read the film catalogue: the db listeners of the zone's forwarders, asked in turn"),
+    telemetry: z
+      .array(socketAddressSchema)
+      .max(16)
+      .default([])
+      .describe("where api servers send counters by UDP: the telemetry listeners of the zone's forwarders, in turn"),
   }),
   (origin, context) => {
     const names = new Set<string>();

@@ -82,11 +82,6 @@ describe("clashes are refused at their place", () => {
       says: "services.static.port: 7900 is the port of the admin listeners already",
     },
     {
-      name: "a port for UDP",
-      edits: [["telemetry: { ", "telemetry: { port: 7005, "]],
-      says: "services.telemetry.port: forwarders carry TCP: telemetry has no port",
-    },
-    {
       name: "PROXY where nobody would understand it",
       edits: [["balance: least-connections }", "proxyProtocol: v2 }"]],
       says: "services.db.proxyProtocol: only HTTP services speak the PROXY protocol",

@@ -41,6 +41,10 @@ const regionSchema = z.strictObject({
   number: z.int().min(2).max(254).describe("second octet of its addresses, 127.NUMBER.0.0/16; unique"),
   ...regionKeys,
   routers: z.int().min(1).max(32).default(2).describe("L7 routers, 127.NUMBER.0.1 up; router i stands in zone i"),
+  httpProxyRouters: z
+    .array(z.int().min(1).max(32))
+    .default([])
+    .describe("routers that run the engine http-proxy instead of wire, counted from 1: the reference stays in use"),
   zones: z
     .union([z.int().min(1).max(26), z.array(letterSchema).min(1).max(26)])
     .default(2)
@@ -192,7 +196,7 @@ function clashesOf(topology: Topology): Clash[] {
 
 function* regionClashes({ regions, testClients, nameServerNumber }: Topology): Iterable<Clash> {
   const seen = new Map<number, string>();
-  for (const [name, { number, zones }] of Object.entries(regions)) {
+  for (const [name, { number, zones, routers, httpProxyRouters }] of Object.entries(regions)) {
     const path = ["regions", name, "number"];
     const other = seen.get(number);
     const country = Object.keys(testClients).find((key) => testClients[key] === number);
@@ -201,6 +205,9 @@ function* regionClashes({ regions, testClients, nameServerNumber }: Topology): I
     else if (country !== undefined)
       yield { path, message: `${number} is the calling code of the test clients of ${country}` };
     seen.set(number, name);
+    for (const [i, router] of httpProxyRouters.entries())
+      if (router > routers)
+        yield { path: ["regions", name, "httpProxyRouters", i], message: `the region has ${routers} routers` };
     for (const [i, letter] of zones.entries())
       if (zones.indexOf(letter) < i)
         yield { path: ["regions", name, "zones", i], message: `zone ${letter} is listed twice` };
@@ -228,8 +235,7 @@ function* serviceClashes({ services }: Topology): Iterable<Clash> {
     const { port } = service;
     if (port === undefined) continue;
     const other = port === adminPort ? "the admin listeners" : seen.get(port);
-    if (protocolOf[name] === "udp") yield { path: at("port"), message: `forwarders carry TCP: ${name} has no port` };
-    else if (other !== undefined) yield { path: at("port"), message: `${port} is the port of ${other} already` };
+    if (other !== undefined) yield { path: at("port"), message: `${port} is the port of ${other} already` };
     seen.set(port, name);
   }
 }

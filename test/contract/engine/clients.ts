@@ -127,6 +127,22 @@ export function describeClients(engine: EngineName): void {
       expect(await client.ended).toBe("reset");
     });
 
+    it("a client that does not take its answer is reset at the idle limit, and the server's connection ends", async () => {
+      const huge = `HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n${"x".repeat(20_000_000)}`;
+      await using rig = await Rig.start({
+        engine,
+        scripts: [{ onRequest: ({ socket }) => void socket.write(huge) }],
+        config: { timeouts: { idle: "50ms" } },
+      });
+      const client = await rig.client();
+      client.socket.pause();
+      client.send(head("GET / HTTP/1.1"));
+      await rig.backend.until(() => rig.backend.sockets[0]?.destroyed ?? false);
+      client.socket.resume();
+      expect(await client.ended).toBe("reset");
+      expect(rig.router.status()["activeRequests"]).toBe(0);
+    });
+
     it("a client that does not read pauses the server: little is held for it, and nothing is lost", async () => {
       const bytes = 32 * 1_024 * 1_024;
       const chunk = Buffer.alloc(65_536, "x");

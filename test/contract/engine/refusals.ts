@@ -12,7 +12,8 @@ const host = "Host: www.stream.test\r\n";
 const chunked = `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n`;
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: www.stream.test\r\n\r\n";
 
-const refused: readonly Refused[] = [
+/** Each is answered with its status, and the connection closed. */
+export const refused: readonly Refused[] = [
   { name: "a bare LF in a head", send: `GET / HTTP/1.1\n${host}\r\n`, status: 400 },
   { name: "a bare LF behind a header", send: "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", status: 400 },
   { name: "a bare CR in a header", send: "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", status: 400 },

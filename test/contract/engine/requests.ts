@@ -6,7 +6,7 @@ import { Rig, head } from "./rig.ts";
 const answering = (bytes: string) => ({ onRequest: ({ socket }: SeenRequest) => void socket.write(bytes, "latin1") });
 
 /** Framing, headers and order of what goes to servers. */
-export function describeRequests(engine: EngineName): void {
+export function describeRequests(engine: EngineName, skips: ReadonlyMap<string, string>): void {
   describe("requests", () => {
     for (const method of ["DELETE", "OPTIONS", "GET", "POST", "PUT", "PATCH"]) {
       it(`a chunked ${method} stays chunked, and its body is no second request`, async () => {
@@ -213,7 +213,8 @@ export function describeRequests(engine: EngineName): void {
       expect(await client.ended).toBe("end");
     });
 
-    it("more pipelined requests than one may hold: those that fit are answered, then the connection ends", async () => {
+    const overrun = "more pipelined requests than one may hold: those that fit are answered, then the connection ends";
+    it.skipIf(skips.has(overrun))(overrun, async () => {
       await using rig = await Rig.start({ engine });
       const client = await rig.client();
       client.send(head("GET / HTTP/1.1").repeat(400));

@@ -1,6 +1,6 @@
 import type { Agent, ClientRequest } from "node:http";
+import type { Socket } from "node:net";
 import type { HeaderList } from "#l7-router/headers.ts";
-import type { UpstreamConnection } from "#l7-router/upstream/connection.ts";
 import type { UpstreamRequest } from "../engine.ts";
 
 const answerHeadBytesMax = 65_536; // four times what a client may send: servers set many cookies
@@ -15,11 +15,7 @@ interface Internals {
 
 /** An agent for one request on a connection that is already open. node:http hands it the request from inside its
  * constructor, before anything was written: here the head that http-proxy has put together is replaced by ours. */
-export function createAgent(
-  connection: UpstreamConnection,
-  request: UpstreamRequest,
-  listen: (client: ClientRequest) => void,
-): Agent {
+export function createAgent(socket: Socket, request: UpstreamRequest, listen: (client: ClientRequest) => void): Agent {
   const agent = {
     keepAlive: true,
     maxSockets: Infinity,
@@ -34,20 +30,9 @@ export function createAgent(
       client.path = request.target;
       client._storeHeader(`${request.method} ${request.target} HTTP/1.1\r\n`, request.headers);
       listen(client);
-      if (request.body) {
-        client.flushHeaders();
-        request.body.once("end", () => {
-          client.addTrailers(pairsOf(request.trailers()));
-        });
-      }
-      client.onSocket(connection.socket);
+      if (request.framing.kind !== "none") client.flushHeaders();
+      client.onSocket(socket);
     },
   };
   return agent as unknown as Agent;
-}
-
-function pairsOf(lines: HeaderList): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let i = 0; i < lines.length; i += 2) pairs.push([lines[i] ?? "", lines[i + 1] ?? ""]);
-  return pairs;
 }

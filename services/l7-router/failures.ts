@@ -1,0 +1,18 @@
+import { TrafficError } from "#shared/core/error.ts";
+
+/** The server did not answer in time. */
+export function late(answerMs: number): TrafficError {
+  const message = `no answer in ${Math.round(answerMs)} ms`;
+  return new TrafficError("TIMEOUT", message, { origin: "upstream", retryable: true });
+}
+
+/** Within an answer one side did nothing for too long. */
+export function stalled(who: "server" | "client"): TrafficError {
+  return new TrafficError("IDLE", `the ${who} stood still within the answer`, {
+    origin: who === "server" ? "upstream" : "downstream",
+  });
+}
+
+export function clientGone(): TrafficError {
+  return new TrafficError("CLIENT_GONE", "the client left before its answer was whole", { origin: "downstream" });
+}

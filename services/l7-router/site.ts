@@ -1,0 +1,21 @@
+import type { Host } from "#shared/server/service.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Tallies } from "./tallies.ts";
+import type { Wheel } from "./wheel.ts";
+
+/** What every request needs of the router. */
+export interface Site {
+  readonly host: Host;
+  readonly wheel: Wheel;
+  readonly tallies: Tallies;
+  readonly viaName: string;
+  /** As it was when the request came: a reload does not change it under way. */
+  readonly snapshot: Snapshot;
+  /** From the moment on that this is true, every answer ends its connection. */
+  readonly isDraining: () => boolean;
+  /** What `GET /health` answers instead of 200. */
+  readonly unhealthy: () => Refusal | undefined;
+  /** Counts requests under way, by 1 or -1. */
+  readonly count: (by: 1 | -1) => void;
+}
