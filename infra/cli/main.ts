@@ -5,6 +5,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
 import { addDns } from "./commands/dns.ts";
+import { addDnssec } from "./commands/dnssec.ts";
 import { addDown } from "./commands/down.ts";
 import { addExplain } from "./commands/explain.ts";
 import { addGeo } from "./commands/geo.ts";
@@ -16,7 +17,20 @@ import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
 /** In the order of the help. */
-const commands = [addUp, addDown, addStatus, addTrace, addExplain, addGeo, addDns, addLoad, addChaos, addCheck, addRun];
+const commands = [
+  addUp,
+  addDown,
+  addStatus,
+  addTrace,
+  addExplain,
+  addGeo,
+  addDns,
+  addDnssec,
+  addLoad,
+  addChaos,
+  addCheck,
+  addRun,
+];
 
 /** Runs one command.
  * @param argv without the program's own name

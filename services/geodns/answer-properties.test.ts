@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ecs, queryBytes, uint16 } from "#test/support/dns.ts";
-import type { ReadRecord, ReadReply } from "#test/support/dns.ts";
+import type { EdnsOptions, ReadRecord, ReadReply } from "#test/support/dns.ts";
+import { signersOf } from "#test/support/dnssec.ts";
 import { addressesOf, answer, ask } from "#test/support/geodns-answers.ts";
-import { snapshotOf } from "#test/support/geodns-snapshot.ts";
+import { signedSnapshotOf, snapshotOf } from "#test/support/geodns-snapshot.ts";
 import type { Transport } from "./answer.ts";
 
 /** Without what compression makes of it: negative answers of a dnsZone share their bytes. */
@@ -26,6 +27,8 @@ describe("what is compiled says the same as the rules that explain it", () => {
       "into.stream.test",
       "x.into.stream.test",
       "a.tree.stream.test",
+      "signed.stream.test",
+      "x.signed.stream.test",
     ),
     fc.constantFrom(
       "tree.stream.test",
@@ -36,18 +39,25 @@ describe("what is compiled says the same as the rules that explain it", () => {
     ),
     fc.constantFrom("no.stream.test", "x.y.no.stream.test", "test", "example.org", ""),
   );
-  const type = fc.constantFrom(1, 2, 5, 6, 15, 16, 28, 39, 43, 64, 65, 255, 252, 999);
+  const type = fc.constantFrom(1, 2, 5, 6, 15, 16, 28, 39, 43, 46, 47, 48, 59, 60, 64, 65, 128, 255, 252, 999);
   const client = fc.constantFrom([127, 49, 0, 7], [127, 1, 0, 7], [127, 49, 7, 7], [9, 9, 9, 9]);
 
-  it("for every name and type", () => {
+  const { signers } = signersOf();
+
+  it("for every name and type, signed or not", () => {
     fc.assert(
-      fc.property(name, type, client, fc.boolean(), (name, type, client, tcp) => {
+      fc.property(name, type, client, fc.boolean(), fc.boolean(), (name, type, client, tcp, signed) => {
         const transport = tcp ? "tcp" : "udp";
         const subnet = ecs(1, 32, client);
-        const compiled = ask({ name, type, edns: { options: [subnet] } }, { transport })!;
+        const flags = signed ? 0x8000 : 0;
+        const askFresh = (options: EdnsOptions["options"] & {}) => {
+          const snapshot = signed ? signedSnapshotOf(signers) : snapshotOf();
+          return ask({ name, type, edns: { flags, options } }, { transport, snapshot })!;
+        };
+        const compiled = askFresh([subnet]);
         // Its decision is asked to be recorded: it is made by the rules, and encoded anew.
         const trace = [65_001, Buffer.from("trace-0001")] as const;
-        const decided = ask({ name, type, edns: { options: [subnet, trace] } }, { transport })!;
+        const decided = askFresh([subnet, trace]);
         expect(meaningOf(compiled)).toEqual(meaningOf(decided));
       }),
       { numRuns: 2_000 },
@@ -56,9 +66,10 @@ describe("what is compiled says the same as the rules that explain it", () => {
 });
 
 describe("any bytes", () => {
-  const snapshot = snapshotOf();
+  const snapshot = signedSnapshotOf(signersOf().signers);
   const seeds = [
     queryBytes(),
+    queryBytes({ name: "none.stream.test", edns: { flags: 0xc000 } }),
     queryBytes({ name: "stream.test", type: 255, edns: {} }),
     queryBytes({ edns: { options: [ecs(1, 24, [81, 2, 69]), [3, Buffer.alloc(0)]] } }),
   ];

@@ -3,6 +3,9 @@ import { isSlow } from "./compiled/zones.ts";
 import type { CompiledNode, Entry } from "./compiled/zones.ts";
 import { decide, outside } from "./decide.ts";
 import type { Decision } from "./decide.ts";
+import { isOfEveryName, secure } from "./dnssec/secure.ts";
+import { SignedAnswers } from "./dnssec/signed-answers.ts";
+import type { SignedAnswer } from "./dnssec/signed-answer.ts";
 import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { compileBody, cutBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
@@ -23,6 +26,7 @@ export interface Client {
 }
 
 const notReady = encodeExtendedError(extendedErrors.notReady, "the first health checks are under way");
+const signingLimit = encodeExtendedError(extendedErrors.other, "too many signatures asked for");
 const notAuthoritative = encodeExtendedError(extendedErrors.notAuthoritative, outside.rule);
 const refusals = new Map<number, ReplyHead>(
   Object.values(rcodes).map((rcode) => [rcode, { rcode, authoritative: false }] as const),
@@ -30,11 +34,13 @@ const refusals = new Map<number, ReplyHead>(
 const refusedHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false };
 const outsideHead: ReplyHead = { rcode: rcodes.REFUSED, authoritative: false, extendedError: notAuthoritative };
 const startingHead: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: notReady };
+const limitedOverUdp: ReplyHead = { rcode: rcodes.NOERROR, authoritative: true };
+const limitedOverTcp: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: signingLimit };
 
 /** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
  * string or closure, but for what is not compiled. */
 export class Answerer {
-  snapshot: Snapshot;
+  #snapshot: Snapshot;
   /** The query last answered, until the next. */
   readonly query = new Query();
   /** How its client was received. */
@@ -44,10 +50,27 @@ export class Answerer {
   /** Set where the answer was not taken from what is compiled: for who asked, and why. */
   decision: Decision | undefined;
   #scope = 0;
+  /** The name that was asked stands there itself: no wildcard stands for it, and it is not missing. */
+  #isExact = false;
+  readonly #signed = new SignedAnswers();
 
   constructor(snapshot: Snapshot, terms: Terms) {
-    this.snapshot = snapshot;
+    this.#snapshot = snapshot;
     this.reception = new Reception(terms);
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  set snapshot(snapshot: Snapshot) {
+    this.#snapshot = snapshot;
+    this.#signed.forget();
+  }
+
+  /** Signatures may be due: signed answers are made anew, each when it is next asked for. */
+  renewSigned(): void {
+    this.#signed.renew();
   }
 
   /** Answers one message. Never throws on bad input.
@@ -66,14 +89,18 @@ export class Answerer {
     if (verdict === "refused") return this.#refuse(out, transport, query.rcode);
     if (refusal >= 0 || verdict === "cookieOnly")
       return this.#refuse(out, transport, Math.max(refusal, rcodes.NOERROR));
-    if (query.isTraced || query.class !== classes.IN || isTransfer(query.type))
+    if (query.isTraced || query.class !== classes.IN || isRare(query.type))
       return this.#answerSlowly(client, transport, out);
 
     const entry = this.#find();
     if (!entry) return this.#write(out, transport, outsideHead, emptyBody);
     if (entry.steered === isSlow) return this.#answerSlowly(client, transport, out);
+    const signs = query.dnssecOk && entry.needsSigning;
+    if (signs && query.compactOk) return this.#answerSlowly(client, transport, out); // few set it; it may change the rcode
+    if (signs && !this.#isExact && entry.cut === undefined) return this.#answerOnDemand(entry, client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
-    return this.#write(out, transport, entry, entry.body);
+    if (!signs) return this.#write(out, transport, entry, entry.body);
+    return this.#writeSigned(this.#signed.ofEntry(entry, query, this.#snapshot), client, transport, out);
   }
 
   /** Another reply to the query last answered, where too much is answered to its network: a short one that makes a real client prove where
@@ -94,6 +121,7 @@ export class Answerer {
     const { query } = this;
     const { table } = this.snapshot.compiled.zones;
     const node = table.find(query, 0);
+    this.#isExact = node !== undefined;
     if (node) return entryOf(node, query.type);
     for (let label = 1; label <= query.labels; label++) {
       const encloser = table.find(query, label);
@@ -117,27 +145,56 @@ export class Answerer {
         : subnetBytes === 16
           ? tree.findIpv6(subnetAddress, 0)
           : tree.find(client.address);
-    const one = names.byChoice[names.answers.choiceOf[valueOf(found)] ?? 0];
-    const body = one?.bodies[one.turns.take()];
+    const choice = names.answers.choiceOf[valueOf(found)] ?? 0;
+    const one = names.byChoice[choice];
+    const turn = one?.turns.take() ?? 0;
+    const body = one?.bodies[turn];
     if (!one || !body) return this.#answerSlowly(client, transport, out);
     one.choice.answered++;
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
     if (subnetBytes > 0) this.#scope = depthOf(found);
-    return this.#write(out, transport, entry, body);
+    if (!query.dnssecOk || !entry.needsSigning) return this.#write(out, transport, entry, body);
+    const signed = this.#signed.ofChoice(entry, names, choice, turn, this.#snapshot);
+    return this.#writeSigned(signed, client, transport, out);
+  }
+
+  /** For a name that whoever asks has made up. */
+  #answerOnDemand(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
+    if (entry.steered >= 0) return this.#answerSlowly(client, transport, out);
+    const signed = this.#signed.onDemand(this.query, transport, this.#snapshot);
+    if (!signed) return this.#refuseToSign(transport, out);
+    return this.#write(out, transport, signed.head, signed.body);
+  }
+
+  #writeSigned(signed: SignedAnswer | undefined, client: Client, transport: Transport, out: Uint8Array): number {
+    if (!signed) return this.#answerSlowly(client, transport, out);
+    return this.#write(out, transport, signed.head, signed.body);
+  }
+
+  /** Whoever can show where it is, by asking over TCP, comes first. */
+  #refuseToSign(transport: Transport, out: Uint8Array): number {
+    if (transport === "udp") return this.#write(out, transport, limitedOverUdp, cutBody);
+    return this.#write(out, transport, limitedOverTcp, emptyBody);
   }
 
   /** With the reasons, for what is traced or rare. */
   #answerSlowly(client: Client, transport: Transport, out: Uint8Array): number {
     const { query } = this;
-    const { name, type } = query;
+    const { name, type, dnssecOk, compactOk } = query;
+    const question = { name, type, class: query.class };
     const asker = { client: client.address, subnet: query.subnetAt > 0 ? { address: query.subnet } : undefined };
-    const decision = decide({ name, type, class: query.class }, asker, this.snapshot);
+    const decision = decide(question, asker, this.snapshot);
     this.decision = decision;
     this.#scope = decision.scopePrefix;
+    const secured = secure(decision, question, { dnssecOk, compactOk, transport }, this.#snapshot);
+    if (secured.isLimited) {
+      this.decision = { ...decision, reason: "LIMIT_REACHED", rule: "signing on demand", answers: [], authority: [] };
+      return this.#refuseToSign(transport, out);
+    }
     const { authoritative } = decision;
     const extendedError = extendedErrorOf(decision, query.class);
-    const head = { rcode: rcodes[decision.rcode], authoritative, extendedError };
-    return this.#write(out, transport, head, compileBody(name, decision));
+    const head = { rcode: rcodes[secured.rcode], authoritative, extendedError, compactOk: secured.compactOk };
+    return this.#write(out, transport, head, compileBody(name, secured));
   }
 
   /** Whole record sets are left out until the rest fits. */
@@ -159,14 +216,16 @@ function entryOf(node: CompiledNode, type: number): Entry {
 }
 
 /** @see RFC 8914 §4 */
-function extendedErrorOf({ reason, rule }: Decision, class_: number): Uint8Array | undefined {
+function extendedErrorOf({ rcode, reason, rule }: Decision, class_: number): Uint8Array | undefined {
   if (reason === "STARTING") return notReady;
   if (reason === "NOT_OUR_ZONE") return notAuthoritative;
   if (reason !== "NOT_SERVED") return undefined;
+  if (rcode === "FORMERR") return encodeExtendedError(extendedErrors.invalidType, rule);
   const isKnown = class_ === classes.IN || class_ === classes.CH;
   return encodeExtendedError(isKnown ? extendedErrors.prohibited : extendedErrors.notSupported, rule);
 }
 
-function isTransfer(type: number): boolean {
-  return type === types.AXFR || type === types.IXFR;
+/** Types that stand nowhere, but are not answered as if they were missing. */
+function isRare(type: number): boolean {
+  return type === types.AXFR || type === types.IXFR || type === types.NXNAME || isOfEveryName(type);
 }

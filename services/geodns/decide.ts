@@ -57,6 +57,7 @@ export interface Decision extends Sections {
 }
 
 const staticRecords = { reason: "OK", rule: "static records" } as const;
+const notAskable = { reason: "NOT_SERVED", rule: "NXNAME cannot be asked for" } as const; // RFC 9824 §3.5
 export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
 
 /** Decides one question, with the reasons: for explain, for recorded decisions, and for what is not compiled. What is
@@ -66,6 +67,7 @@ export function decide(question: Question, asker: Asker, snapshot: Snapshot, pee
   if (question.class === classes.CH) return decideChaos(question, snapshot);
   if (question.class !== classes.IN) return refused("a class that is not served");
   if (question.type === types.AXFR || question.type === types.IXFR) return refused("zone transfers are not served");
+  if (question.type === types.NXNAME) return bare("FORMERR", notAskable);
   const resolution = resolve(snapshot.zones, question.name, question.type);
   if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
   if (resolution.steered) return decideSteered(question.type, resolution, resolution.steered, asker, snapshot, peek);

@@ -1,20 +1,21 @@
 import type { Hono } from "hono";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import type { Timer } from "#shared/core/clock.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
 import { Answerer } from "./answer.ts";
 import type { Client, Transport } from "./answer.ts";
 import { compileZones } from "./compiled/zones.ts";
-import type { CompiledZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
+import { Signing, signerStatus, withKeys } from "./dnssec/signing.ts";
 import { Entrances } from "./entrances.ts";
 import { explain, explainPlace } from "./explain.ts";
-import { geoPartsOf } from "./geo-tree/source.ts";
-import type { GeoParts } from "./geo-tree/source.ts";
 import { Guard } from "./guard.ts";
 import { addRegionRoutes } from "./overrides/admin.ts";
 import { OverrideStore } from "./overrides/store.ts";
+import { buildParts, namesOfFresh } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import { QueryLog, addQueryLogRoute } from "./query-log.ts";
 import { recordDecision } from "./recorded.ts";
 import { verdicts } from "./rrl.ts";
@@ -22,22 +23,10 @@ import { buildIdentity, buildSnapshot } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { describeService } from "./status.ts";
 import { SteeredService } from "./steered-service.ts";
-import { diskFiles } from "./zone-files.ts";
-import { buildZones } from "./zone/build.ts";
-import { formatPlace } from "./zone/record.ts";
 import type { SteeredServiceOptions } from "./steered-service.ts";
 
+const signaturesCheckedEveryMs = 60_000; // hours before any of them ends, and often enough for the times of keys
 const truncatedFlag = 0x02; // of the third byte of a header
-
-/** What a config becomes; replaced whole by a reload. */
-interface Parts {
-  readonly config: GeodnsConfig;
-  readonly geo: GeoParts;
-  readonly zones: CompiledZones;
-  /** Zone files that were read. */
-  readonly files: readonly string[];
-  readonly services: ReadonlyMap<string, SteeredService>;
-}
 
 /** A running name server. */
 export class NameServer implements Service<GeodnsConfig> {
@@ -45,6 +34,8 @@ export class NameServer implements Service<GeodnsConfig> {
   readonly #guard: Guard;
   readonly #entrances: Entrances;
   readonly #answerer: Answerer;
+  readonly #signing: Signing;
+  #signingTimer: Timer | undefined;
   readonly #counters = new Counters();
   readonly #queryLog: QueryLog;
   #snapshotAtMs = 0;
@@ -53,8 +44,8 @@ export class NameServer implements Service<GeodnsConfig> {
 
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
-    const [read, geo] = [readZones(config, host.log), await geoPartsOf({ geo: config.geo, rules: config })];
-    const server = new NameServer({ config, geo, ...read }, host);
+    const signing = new Signing(host, config);
+    const server = new NameServer(await buildParts(config, host, signing), host, signing);
     try {
       await server.#entrances.open();
     } catch (error) {
@@ -67,9 +58,10 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   /** @throws {UsageError} if a file of secrets cannot be used */
-  private constructor(parts: Omit<Parts, "services">, host: Host) {
+  private constructor(parts: Omit<Parts, "services">, host: Host, signing: Signing) {
     const { config } = parts;
     this.#host = host;
+    this.#signing = signing;
     this.#queryLog = new QueryLog(config.queryLog, host);
     this.#guard = new Guard(config, host);
     this.#entrances = new Entrances(config, {
@@ -81,6 +73,7 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot(), this.#guard);
     this.#noteSnapshot();
+    this.#watchSignatures();
     host.metrics.beforeRender(() => this.#tellCounts());
   }
 
@@ -108,7 +101,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   status(): Record<string, unknown> {
-    const { geo, zones, services } = this.#parts;
+    const { geo, zones, services, signers } = this.#parts;
     return {
       ...this.#entrances.status(),
       snapshotAt: new Date(this.#snapshotAtMs).toISOString(),
@@ -116,6 +109,7 @@ export class NameServer implements Service<GeodnsConfig> {
       overrides: this.#overrides.status(),
       queryLog: { sample: this.#queryLog.share },
       services: [...services.values()].map((service) => describeService(service.view())),
+      dnssec: [...signers.values()].map(signerStatus),
       dnsZones: Object.fromEntries([...zones.zones.values()].map(({ name, recordCount }) => [name, recordCount])),
     };
   }
@@ -128,7 +122,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const [read, geo] = [readZones(config, this.#host.log), await geoPartsOf({ geo: config.geo, rules: config })];
+    const parts = await buildParts(config, this.#host, this.#signing);
     const overrides = this.#overrides.isOf(config) ? this.#overrides : this.#openOverrides(config);
     const guard = this.#guard.prepare(config);
     const entrances = await this.#entrances.prepare(config);
@@ -139,7 +133,7 @@ export class NameServer implements Service<GeodnsConfig> {
     await Promise.all([...fresh.values()].map(({ ready }) => ready));
     inherit(); // What operators have changed in the meantime.
     this.#swapOverrides(overrides, config);
-    this.#swap({ config, geo, ...read }, fresh);
+    this.#swap(parts, fresh);
     this.#guard.use(guard);
     this.#entrances.use(entrances);
     for (const [name, service] of before.services) {
@@ -167,6 +161,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   async close(): Promise<void> {
+    this.#signingTimer?.cancel();
     this.#overrides.close();
     this.#queryLog.stop();
     for (const service of this.#parts.services.values()) service.stop();
@@ -258,8 +253,24 @@ export class NameServer implements Service<GeodnsConfig> {
       else service.update(serviceConfig, config.regions);
     }
     this.#parts = { ...parts, services };
+    this.#signing.setLimits(config);
     this.#renewSnapshot();
     this.#queryLog.setConfig(config.queryLog);
+  }
+
+  /** Keys come and go by the times in their files, and signatures are made anew before they end. */
+  #watchSignatures(): void {
+    this.#signingTimer = this.#host.clock.after(signaturesCheckedEveryMs, () => {
+      const { zones, signers } = this.#parts;
+      const changed = [...signers.values()].filter((signer) => signer.refresh());
+      if (changed.length > 0) {
+        this.#parts = { ...this.#parts, zones: compileZones(withKeys(zones.zones, signers), signers) };
+        this.#renewSnapshot();
+      }
+      for (const signer of changed) this.#host.log.info(signerStatus(signer), "dnssec_keys_changed");
+      this.#answerer.renewSigned();
+      this.#watchSignatures();
+    });
   }
 
   #renewSnapshot(): void {
@@ -279,33 +290,17 @@ export class NameServer implements Service<GeodnsConfig> {
 
   /** @param former its answers are taken over where nothing has changed */
   #takeSnapshot(former?: Snapshot): Snapshot {
-    const { config, geo, zones, services } = this.#parts;
+    const { config, geo, zones, services, signers } = this.#parts;
     const { random } = this.#host;
     return buildSnapshot({
       rules: config,
       geo,
       zones,
       services: [...services.values()].map((service) => service.view()),
+      signers,
       identity: buildIdentity(config.identity),
       random,
       former,
     });
   }
-}
-
-/** Services whose first health round a reload awaits. */
-function namesOfFresh(config: GeodnsConfig, before: Parts): string[] {
-  const isSameSource = config.localAddress === before.config.localAddress;
-  const fresh = Object.entries(config.services).filter(
-    ([name, service]) => !isSameSource || !before.services.get(name)?.canTake(service),
-  );
-  return fresh.map(([name]) => name);
-}
-
-/** What stands in the dnsZones and their files, encoded.
- * @throws {ConfigError} with everything that is wrong with them */
-function readZones(config: GeodnsConfig, log: Host["log"]): Pick<Parts, "zones" | "files"> {
-  const { zones, warnings, files } = buildZones(config.dnsZones, diskFiles);
-  for (const { place, message } of warnings) log.warn({ place: formatPlace(place), message }, "zone_warning");
-  return { zones: compileZones(zones), files };
 }

@@ -5,6 +5,7 @@ import type { Reason } from "#shared/core/error.ts";
 import type { EndpointStatus } from "#shared/endpoint/status.ts";
 import type { Random } from "#shared/core/random.ts";
 import type { Geo } from "#shared/geo/geo.ts";
+import type { Signers } from "./dnssec/signing.ts";
 import type { RegionHealth } from "./steer/failover.ts";
 import type { Weighted } from "./steer/order.ts";
 import { compileSteered } from "./compiled/steered.ts";
@@ -69,6 +70,8 @@ export interface Snapshot {
   readonly rules: SteeringRules;
   readonly services: ReadonlyMap<string, ServiceAnswers>;
   readonly identity: Identity;
+  /** Of the dnsZones that are signed. */
+  readonly signers: Signers;
   /** The same, encoded. */
   readonly compiled: Compiled;
 }
@@ -86,6 +89,7 @@ export interface SnapshotParts {
   readonly geo: Pick<GeoParts, "geo" | "tree" | "lists">;
   readonly zones: CompiledZones;
   readonly services: readonly ServiceView[];
+  readonly signers: Signers;
   readonly identity: Identity;
   readonly random: Random;
   /** What it has of services that have not changed is taken over. */
@@ -93,7 +97,8 @@ export interface SnapshotParts {
 }
 
 /** Everything that answers depend on, with every answer encoded. */
-export function buildSnapshot({ rules, geo, zones, services, identity, random, former }: SnapshotParts): Snapshot {
+export function buildSnapshot(parts: SnapshotParts): Snapshot {
+  const { rules, geo, zones, services, signers, identity, random, former } = parts;
   const { tree, lists } = geo;
   const isSameGeo = former?.compiled.tree === tree;
   const answers = services.map((view): [string, ServiceAnswers] => {
@@ -106,7 +111,8 @@ export function buildSnapshot({ rules, geo, zones, services, identity, random, f
   const byName = new Map(answers);
   const steeredBefore = former?.compiled.zones === zones ? former.compiled.steered : [];
   const steered = compileSteered(zones.steered, byName, steeredBefore);
-  return { zones: zones.zones, geo: geo.geo, rules, services: byName, identity, compiled: { zones, tree, steered } };
+  const compiled = { zones, tree, steered };
+  return { zones: zones.zones, geo: geo.geo, rules, services: byName, identity, signers, compiled };
 }
 
 /** What the server says of itself. */

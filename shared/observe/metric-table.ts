@@ -50,6 +50,11 @@ export const metricTable = {
     labels: ["status"],
   },
   watershed_dns_steered_total: { type: "counter", help: "Geo answers", labels: ["geo", "region", "reason"] },
+  watershed_dns_signatures_total: {
+    type: "counter",
+    help: "Signatures of DNSSEC that were made, or refused on demand over the limit",
+    labels: ["result"],
+  },
   watershed_dns_snapshot_timestamp_seconds: {
     type: "gauge",
     help: "When what is answered was last made anew, by a change of health, override or config",

@@ -21,6 +21,8 @@ export const pure = [
   "shared/balance/",
   "shared/topology/",
   "shared/health/state.ts",
+  "services/geodns/dnssec/canonical.ts",
+  "services/geodns/dnssec/denial.ts",
   "services/geodns/wire/",
   "services/geodns/zone/",
   "services/geodns/steer/",

@@ -75,6 +75,8 @@ export interface ReadRecord {
   readonly class: number;
   readonly ttl: number;
   readonly data: Buffer;
+  /** The same with its names written out. */
+  readonly plain: Buffer;
   /** An address or name, for the types that hold one. */
   readonly text: string;
 }
@@ -168,9 +170,31 @@ function readRecordAt(message: Buffer, offset: number): { record: ReadRecord; en
     class: message.readUInt16BE(fixed + 2),
     ttl: message.readUInt32BE(fixed + 4),
     data,
+    plain: withoutPointers(message, type, fixed + 10, end),
     text,
   };
   return { record, end };
+}
+
+/** Names that may be compressed, behind so many bytes (RFC 3597 §4). */
+const namesIn: Readonly<Record<number, { before: number; names: number }>> = {
+  2: { before: 0, names: 1 },
+  5: { before: 0, names: 1 },
+  6: { before: 0, names: 2 },
+  12: { before: 0, names: 1 },
+  15: { before: 2, names: 1 },
+};
+
+function withoutPointers(message: Buffer, type: number, start: number, end: number): Buffer {
+  const { before, names } = namesIn[type] ?? { before: 0, names: 0 };
+  const parts = [message.subarray(start, start + before)];
+  let at = start + before;
+  for (let i = 0; i < names; i++) {
+    const { name, end: nameEnd } = readNameAt(message, at);
+    parts.push(nameBytes(name));
+    at = nameEnd;
+  }
+  return Buffer.concat([...parts, message.subarray(at, end)]);
 }
 
 function readNameAt(message: Buffer, offset: number): { name: string; end: number } {

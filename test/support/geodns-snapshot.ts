@@ -5,6 +5,8 @@ import type { GeoDatabase } from "#shared/geo/database.ts";
 import { geoOf } from "#shared/geo/geo.ts";
 import { compileZones } from "#geodns/compiled/zones.ts";
 import { compileGeo, steerRules } from "#geodns/geo-tree/compile.ts";
+import { withKeys } from "#geodns/dnssec/signing.ts";
+import type { Signers } from "#geodns/dnssec/signing.ts";
 import { PrefixTree } from "#geodns/geo-tree/tree.ts";
 import { buildIdentity, buildSnapshot } from "#geodns/snapshot.ts";
 import type { AddressView, RegionView, ServiceView, Snapshot } from "#geodns/snapshot.ts";
@@ -34,6 +36,7 @@ const config = geodnsSchema.parse({
         ns1: { A: ["127.53.0.1"] },
         www: { geo: "web", HTTPS: { alpn: ["h2", "http/1.1"], port: 8443 } },
         sub: { NS: ["ns.sub", "ns.example.org."] },
+        signed: { NS: ["ns1"], DS: [`60485 13 2 ${"2b".repeat(32)}`] },
         into: { CNAME: "y.sub" },
         "*.into": { CNAME: "y.sub" },
         tree: { DNAME: "here", MX: ["10 ns1", "20 ns.sub"] },
@@ -58,7 +61,7 @@ const config = geodnsSchema.parse({
   },
 });
 const noFiles = { read: () => "", locate: (path: string) => path };
-const zones = compileZones(buildZones(config.dnsZones, noFiles).zones);
+const plainZones = buildZones(config.dnsZones, noFiles).zones;
 const database: GeoDatabase = {
   find: () => ({ place: undefined, prefix: 8 }),
   walk: ({ addressBytes }, visit) => {
@@ -98,13 +101,16 @@ const geo = geoOf(database, config.geo.networks);
 const treeOfConfig = compileGeo(geo, steerRules(config));
 
 /** A snapshot of these regions.
- * @param steering in place of the usual rules */
+ * @param steering in place of the usual rules
+ * @param signers of the dnsZones that are signed, by apex */
 export function snapshotOf(
   regions: readonly [string, RegionView][] = allUp,
   ready = true,
   service: Partial<ServiceView> = {},
   steering?: object,
+  signers: Signers = new Map(),
 ): Snapshot {
+  const zones = compileZones(withKeys(plainZones, signers), signers);
   const rules = steering === undefined ? config : { regions: config.regions, steering: steeringSchema.parse(steering) };
   const { lists, ...tree } = steering === undefined ? treeOfConfig : compileGeo(geo, steerRules(rules));
   const usual = { name: "web", ttl: 10, ttlMin: 5, answers: 2, answerRegions: 1, balance: "round-robin" } as const;
@@ -113,8 +119,18 @@ export function snapshotOf(
     geo: { geo, tree: new PrefixTree(tree), lists },
     zones,
     services: [{ ...usual, ready, regions: new Map(regions), ...service }],
+    signers,
     identity: buildIdentity(config.identity),
     random: seededRandom(1),
     former: undefined,
   });
+}
+
+/** The same with signed dnsZones. */
+export function signedSnapshotOf(
+  signers: Signers,
+  regions: readonly [string, RegionView][] = allUp,
+  service: Partial<ServiceView> = {},
+): Snapshot {
+  return snapshotOf(regions, true, service, undefined, signers);
 }

@@ -1,4 +1,5 @@
 import { steeredAnswer } from "../decide.ts";
+import type { SignedAnswer } from "../dnssec/signed-answer.ts";
 import type { Choice, ServiceAnswers, Turns } from "../steer/service-answers.ts";
 import { compileBody } from "../wire/body.ts";
 import type { Body } from "../wire/body.ts";
@@ -17,6 +18,8 @@ export interface SteeredBodies {
   readonly answers: ServiceAnswers;
   /** By the index of the choice. */
   readonly byChoice: readonly ChoiceBodies[];
+  /** For who sets DO: by the index of the choice, then by turn. Made when they are first asked for. */
+  readonly signed: (SignedAnswer | undefined)[][];
 }
 
 /** Encodes every answer that a steered name can get, in the order of `names`. What has not changed is taken over. */
@@ -35,7 +38,7 @@ export function compileSteered(
     const known = key === undefined ? undefined : shared.get(key);
     const byChoice = known ?? answers.choices.map((choice) => compileChoice(name, choice));
     if (key !== undefined) shared.set(key, byChoice);
-    return { answers, byChoice };
+    return { answers, byChoice, signed: answers.choices.map(() => []) };
   });
 }
 

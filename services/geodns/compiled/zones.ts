@@ -4,9 +4,10 @@ import { rcodes, types } from "../wire/codes.ts";
 import type { Name } from "../wire/name.ts";
 import type { ReplyHead } from "../wire/reply.ts";
 import { additionalOf } from "../zone/additional.ts";
-import { resolve } from "../zone/resolve.ts";
+import { closestZone, resolve } from "../zone/resolve.ts";
 import type { Resolution, Zones } from "../zone/resolve.ts";
 import type { Node, Steered, Zone } from "../zone/zone.ts";
+import type { SignedAnswer } from "../dnssec/signed-answer.ts";
 import { NameTable } from "./name-table.ts";
 
 /** An answer that is compiled whole. */
@@ -20,6 +21,12 @@ export interface Entry extends ReplyHead {
   readonly body: Body;
   /** Index among the steered answers, which change with health; `isStatic` or `isSlow` for others. */
   readonly steered: number;
+  /** A dnsZone that it comes from is signed: who sets DO gets another answer. */
+  readonly needsSigning: boolean;
+  /** That answer, where the name that is asked is the name that stands there. Made when it is first asked for. */
+  signed: SignedAnswer | undefined;
+  /** The delegation that it refers to: its answers serve all names below that too. */
+  readonly cut: Name | undefined;
 }
 
 /** What stands at one name. */
@@ -53,8 +60,9 @@ export interface CompiledZones {
 const noType = 0xff00; // for private use (RFC 6895 §3.1): stands for every type that a name does not have
 const everywhere = [types.ANY];
 
-/** Tabulates what `resolve` says: for every name and every type that can make a difference there. */
-export function compileZones(zones: Zones): CompiledZones {
+/** Tabulates what `resolve` says: for every name and every type that can make a difference there.
+ * @param signers of the dnsZones that are signed, by apex */
+export function compileZones(zones: Zones, signers: ReadonlyMap<Name, unknown>): CompiledZones {
   const steered: SteeredName[] = [];
   const nodes = new Map<Name, CompiledNode>();
   const typesOfAliases = new Set<number>([...everywhere, types.A, types.AAAA, types.DS]);
@@ -63,11 +71,11 @@ export function compileZones(zones: Zones): CompiledZones {
       for (const type of [...sets.keys(), ...bindings.keys()]) typesOfAliases.add(type);
 
   for (const zone of zones.values()) {
-    const negative = compileNegative(zone);
+    const negative = compileNegative(zone, signers.has(zone.apex));
+    const place = { zones, signers, negative, steered };
     for (const [name, node] of zone.nodes) {
       if (name !== zone.apex && zones.has(name)) continue; // a dnsZone of its own, which answers
-      const compile = (type: number) =>
-        compileEntry(resolve(zones, name, type), { zones, name, type, negative, steered });
+      const compile = (type: number) => compileEntry(resolve(zones, name, type), { ...place, name, type });
       const entries = new Map<number, Entry>();
       for (const type of typesAt(node, name === zone.apex, typesOfAliases)) entries.set(type, compile(type));
       const other = compile(noType);
@@ -79,10 +87,19 @@ export function compileZones(zones: Zones): CompiledZones {
   return { zones, table: new NameTable(nodes), steered };
 }
 
+/** Of an entry whose answer is made elsewhere. */
+const dynamic = {
+  rcode: rcodes.NOERROR,
+  authoritative: true,
+  body: emptyBody,
+  signed: undefined,
+  cut: undefined,
+} as const;
+
 /** What a delegation or a DNAME says for all names below it. */
 function belowOf({ cut, subtreeAlias }: Node, other: Entry, { nxdomain }: Negative): CompiledNode | undefined {
   if (!cut && subtreeAlias === undefined) return undefined;
-  const slow = { rcode: rcodes.NOERROR, authoritative: true, body: emptyBody, steered: isSlow };
+  const slow = { ...dynamic, steered: isSlow, needsSigning: true };
   return { entries: new Map(), other: cut ? other : slow, below: undefined, nxdomain };
 }
 
@@ -111,10 +128,10 @@ interface Negative {
 }
 
 /** One body for all negative answers of a dnsZone, whatever the name. */
-function compileNegative({ apex, negativeSoa }: Zone): Negative {
+function compileNegative({ apex, negativeSoa }: Zone, needsSigning: boolean): Negative {
   const sections = { answers: [], authority: [negativeSoa], additional: [] };
   const body = compileBody(apex, sections, { forNamesBelow: true });
-  const common = { authoritative: true, steered: isStatic, body };
+  const common = { authoritative: true, steered: isStatic, body, needsSigning, signed: undefined, cut: undefined };
   return {
     soa: negativeSoa,
     nodata: { ...common, rcode: rcodes.NOERROR },
@@ -126,28 +143,51 @@ interface Place {
   readonly zones: Zones;
   readonly name: Name;
   readonly type: number;
+  readonly signers: ReadonlyMap<Name, unknown>;
   readonly negative: Negative;
   readonly steered: SteeredName[];
 }
 
-function compileEntry(resolution: Resolution, { zones, name, type, negative, steered }: Place): Entry {
+function compileEntry(resolution: Resolution, place: Place): Entry {
+  const { name, type, negative, steered } = place;
   if (resolution.steered) {
     const { service } = resolution.steered;
     const index = steered.push({ question: name, type, service, resolution, nodata: negative.nodata.body }) - 1;
-    return { rcode: rcodes.NOERROR, authoritative: true, body: emptyBody, steered: index };
+    const needsSigning = isSigned(resolution, place);
+    return { ...dynamic, steered: index, needsSigning };
   }
   const isNodata = resolution.rcode === "NOERROR" && resolution.negative && resolution.answers.length === 0;
   // The SOA of another dnsZone, where DS is asked at the top of one.
-  if (isNodata && resolution.zone?.negativeSoa !== negative.soa) return compileStatic(zones, name, resolution);
-  if (isNodata) return negative.nodata;
-  return compileStatic(zones, name, resolution);
+  if (!isNodata || resolution.zone?.negativeSoa !== negative.soa) return compileStatic(resolution, place);
+  // Its proof names the name.
+  return negative.nodata.needsSigning ? { ...negative.nodata } : negative.nodata;
 }
 
 /** A referral without an alias before it serves every name below the delegation too. */
-function compileStatic(zones: Zones, name: Name, resolution: Resolution): Entry {
+function compileStatic(resolution: Resolution, place: Place): Entry {
+  const { zones, name } = place;
   const forNamesBelow = resolution.referral?.owner === name;
-  const body = compileBody(name, sectionsOf(zones, resolution), { forNamesBelow });
-  return { rcode: rcodes[resolution.rcode], authoritative: isAuthoritative(resolution), body, steered: isStatic };
+  const sections = sectionsOf(zones, resolution);
+  return {
+    rcode: rcodes[resolution.rcode],
+    authoritative: isAuthoritative(resolution),
+    body: compileBody(name, sections, { forNamesBelow }),
+    steered: isStatic,
+    needsSigning: isSigned(resolution, place, sections.additional),
+    signed: undefined,
+    cut: forNamesBelow ? name : undefined,
+  };
+}
+
+/** Whether anything of it comes from a signed dnsZone: aliases may lead from one to another, and addresses go along. */
+function isSigned(
+  { answers, zone }: Resolution,
+  { zones, signers }: Place,
+  additional: readonly OwnedSet[] = [],
+): boolean {
+  if (signers.size === 0) return false;
+  if (zone && signers.has(zone.apex)) return true;
+  return [...answers, ...additional].some(({ owner }) => signers.has(closestZone(zones, owner)?.apex ?? owner));
 }
 
 /** Behind an alias of ours a referral is still ours as far as the alias goes: AA speaks of the first owner (RFC 1035

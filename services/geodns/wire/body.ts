@@ -21,6 +21,8 @@ export interface RecordSet {
 export interface OwnedSet {
   readonly owner: Name;
   readonly set: RecordSet;
+  /** Its signatures: they go out with it or not at all. */
+  readonly rrsig?: RecordSet;
 }
 
 export interface Sections {
@@ -103,7 +105,7 @@ export function compileBody(question: Name, sections: Sections, options: BodyOpt
 }
 
 function recordsOf(sets: readonly OwnedSet[]): number {
-  return sets.reduce((sum, { set }) => sum + set.data.length, 0);
+  return sets.reduce((sum, { set, rrsig }) => sum + set.data.length + (rrsig?.data.length ?? 0), 0);
 }
 
 /** Where names stand in the RDATA of types whose names may be compressed (RFC 3597 §4): bytes before them, names, and
@@ -134,7 +136,8 @@ class Writer {
     const ends: number[] = [];
     for (const owned of sets) {
       const start = this.at;
-      if (!this.#set(owned)) {
+      const { owner, set, rrsig } = owned;
+      if (!this.#set(owner, set) || (rrsig && !this.#set(owner, rrsig))) {
         this.#rewind(start);
         return ends;
       }
@@ -144,7 +147,7 @@ class Writer {
   }
 
   /** @returns false if it does not fit */
-  #set({ owner, set }: OwnedSet): boolean {
+  #set(owner: Name, set: RecordSet): boolean {
     for (const data of set.data) {
       if (this.at + owner.length + 1 + 10 + data.length > messageBytesMax) return false;
       this.#name(owner);

@@ -15,9 +15,16 @@ export const types = {
   DNAME: 39,
   OPT: 41,
   DS: 43,
+  RRSIG: 46,
+  NSEC: 47,
+  DNSKEY: 48,
+  CDS: 59,
+  CDNSKEY: 60,
   SVCB: 64,
   HTTPS: 65,
   SPF: 99,
+  /** Only as a bit of an NSEC: the name does not exist. @see RFC 9824 §3.5 */
+  NXNAME: 128,
   IXFR: 251,
   AXFR: 252,
   ANY: 255,
@@ -33,21 +40,15 @@ const otherTypes = {
   KX: 36,
   CERT: 37,
   SSHFP: 44,
-  RRSIG: 46,
-  NSEC: 47,
-  DNSKEY: 48,
   NSEC3: 50,
   NSEC3PARAM: 51,
   TLSA: 52,
   SMIMEA: 53,
-  CDS: 59,
-  CDNSKEY: 60,
   OPENPGPKEY: 61,
   CSYNC: 62,
   ZONEMD: 63,
   EUI48: 108,
   EUI64: 109,
-  NXNAME: 128,
   URI: 256,
 } as const;
 
@@ -109,5 +110,12 @@ export const optionCodes = {
   TRACE: 65_001, // of the range for local use (RFC 6891 §9): asks for this query's decision to be recorded
 } as const;
 
-/** Extended DNS errors. @see RFC 8914 §4 */
-export const extendedErrors = { notReady: 14, prohibited: 18, notAuthoritative: 20, notSupported: 21 } as const;
+/** Extended DNS errors. @see RFC 8914 §4, RFC 9824 §3.5 */
+export const extendedErrors = {
+  other: 0,
+  notReady: 14,
+  prohibited: 18,
+  notAuthoritative: 20,
+  notSupported: 21,
+  invalidType: 30,
+} as const;

@@ -168,7 +168,14 @@ describe("the OPT record", () => {
       [4_242, Buffer.from("whatever")],
     ] as const;
     const { query } = read(queryBytes({ edns: { flags: 0xffff, options } }));
-    expect(query).toMatchObject({ version: 0, udpBytes: 1_232, dnssecOk: true, wantsNsid: true, subnetAt: 0 });
+    expect(query).toMatchObject({
+      version: 0,
+      udpBytes: 1_232,
+      dnssecOk: true,
+      compactOk: true,
+      wantsNsid: true,
+      subnetAt: 0,
+    });
     expect(query.traceId).toBe("trace-0123456789");
   });
 

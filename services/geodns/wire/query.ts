@@ -9,6 +9,7 @@ const udpBytesWithoutEdns = 512; // RFC 1035 §4.2.1
 const labelsMax = 128; // a name of 255 bytes has 127 labels at most
 const noMessage = new Uint8Array(0);
 const dnssecOkFlag = 0x8000;
+const compactOkFlag = 0x4000;
 const traceIdForm = /^[0-9A-Za-z-]{8,64}$/;
 
 /** What is to be done with a message. */
@@ -49,6 +50,8 @@ export class Query {
   /** Largest UDP message that the client takes; never below 512. */
   udpBytes = udpBytesWithoutEdns;
   dnssecOk = false;
+  /** Takes NXDOMAIN with a compact denial; only beside DO. @see RFC 9824 §5.1 */
+  compactOk = false;
   wantsNsid = false;
   /** Where the value of the client subnet begins; 0: there is none. */
   subnetAt = 0;
@@ -136,6 +139,7 @@ export class Query {
     this.version = 0;
     this.udpBytes = udpBytesWithoutEdns;
     this.dnssecOk = false;
+    this.compactOk = false;
     this.wantsNsid = false;
     this.subnetAt = 0;
     this.subnetBytes = 0;
@@ -219,7 +223,9 @@ export class Query {
     this.hasEdns = true;
     this.udpBytes = Math.max(read16(message, ownerEnd + 2), udpBytesWithoutEdns);
     this.version = message[ownerEnd + 5] ?? 0;
-    this.dnssecOk = (read16(message, ownerEnd + 6) & dnssecOkFlag) !== 0;
+    const flags = read16(message, ownerEnd + 6);
+    this.dnssecOk = (flags & dnssecOkFlag) !== 0;
+    this.compactOk = this.dnssecOk && (flags & compactOkFlag) !== 0;
   }
 
   /** Options that mean nothing to us are passed over. @returns false if one is malformed or ECS comes twice */

@@ -21,6 +21,8 @@ export interface ReplyHead {
   readonly authoritative: boolean;
   /** Of `encodeExtendedError`. */
   readonly extendedError?: Uint8Array | undefined;
+  /** The query takes compact denial, and the answer is signed. */
+  readonly compactOk?: boolean | undefined;
 }
 
 /** What every reply of a server may carry. */
@@ -94,7 +96,7 @@ function copyBody(out: Uint8Array, start: number, body: Body, withAdditional: bo
   return start + length;
 }
 
-/** Flags other than DO are not ours and stay clear. @see RFC 6891 §6.1.3, §6.1.4 */
+/** Flags other than DO and CO are not ours and stay clear. @see RFC 6891 §6.1.3, §6.1.4, RFC 9824 §5.1 */
 function writeOpt(
   out: Uint8Array,
   start: number,
@@ -110,7 +112,7 @@ function writeOpt(
   write16(out, start + 3, udpBytesMax);
   out[start + 5] = head.rcode >> 4;
   out[start + 6] = 0; // EDNS version
-  write16(out, start + 7, query.dnssecOk ? 0x8000 : 0);
+  write16(out, start + 7, (query.dnssecOk ? 0x8000 : 0) | (head.compactOk ? 0x4000 : 0));
   let at = start + optFixedBytes;
   if (query.wantsNsid && nsid) at = writeOption(out, at, optionCodes.NSID, nsid, 0, nsid.length);
   if (query.subnetAt > 0) {

@@ -85,12 +85,13 @@ function substitute(above: Node | undefined, encloser: Name, owner: Name) {
   return { set, alias, target };
 }
 
-/** The dnsZone that answers: DS stands in the one above the name's own. @see RFC 4035 §3.1.4.1 */
-function zoneFor(zones: Zones, name: Name, type: number): Zone | undefined {
+/** The dnsZone that a type of a name stands in: DS stands in the one above the name's own. @see RFC 4035 §3.1.4.1 */
+export function zoneFor(zones: Zones, name: Name, type: number): Zone | undefined {
   const parent = type === types.DS && name !== "" && zones.has(name) ? closestZone(zones, parentOf(name)) : undefined;
   return parent ?? closestZone(zones, name);
 }
 
+/** The dnsZone that a name is in. */
 export function closestZone(zones: Zones, name: Name): Zone | undefined {
   for (let apex = name; ; apex = parentOf(apex)) {
     const zone = zones.get(apex);
@@ -104,4 +105,10 @@ export function closestEncloser(zone: Zone, name: Name): Name {
   let encloser = name;
   while (!zone.nodes.has(encloser)) encloser = parentOf(encloser);
   return encloser;
+}
+
+/** The node of a name, or of the wildcard that stands for it. */
+export function findNode(zone: Zone, name: Name): Node | undefined {
+  const encloser = closestEncloser(zone, name);
+  return zone.nodes.get(encloser === name ? name : `\x01*${encloser}`);
 }

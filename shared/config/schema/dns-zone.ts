@@ -87,6 +87,21 @@ export const recordsSchema = z
 export type RecordsConfig = z.output<typeof recordsSchema>;
 const typeKey = /^TYPE\d{1,5}$/;
 
+const signatureSecondsMin = 3_600;
+const signatureSecondsMax = 90 * 86_400; // a signature that is stolen with a false answer is good for as long
+
+/** The switch of a dnsZone. */
+const dnssecZoneSchema = z
+  .strictObject({
+    keys: z.string().min(1).describe("folder of its key files, as `watershed dnssec keygen` makes them"),
+    validity: ttlSecondsSchema
+      .refine((seconds) => seconds >= signatureSecondsMin && seconds <= signatureSecondsMax, "1h to 90d")
+      .prefault("7d")
+      .describe("of a signature; it is made anew at half of it"),
+  })
+  .transform(({ keys, validity }) => ({ keys, validitySeconds: validity }))
+  .describe("signed online with these keys; default: not signed");
+
 export const dnsZoneSchema = z.strictObject({
   soa: z
     .strictObject({
@@ -103,6 +118,7 @@ export const dnsZoneSchema = z.strictObject({
     .optional()
     .describe("start of authority (RFC 1035 §3.3.13); left out where the zone file has it"),
   ttl: ttlSecondsSchema.prefault("5m").describe("of records without their own"),
+  dnssec: dnssecZoneSchema.optional(),
   file: z.string().min(1).optional().describe("zone file (RFC 1035 §5); its records stand beside those given here"),
   records: z
     .record(nameSchema, recordsSchema)

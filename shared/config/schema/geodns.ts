@@ -73,6 +73,19 @@ export const geodnsSchema = crossCheck(
     https: dnsOverHttpsSchema.optional(),
     cookies: cookiesSchema,
     rateLimit: rateLimitSchema.optional(),
+    dnssec: z
+      .strictObject({
+        signaturesPerSecond: z
+          .int()
+          .min(10)
+          .max(1_000_000)
+          .default(2_000)
+          .describe(
+            "of names that are not there or match a wildcard, of all dnsZones, by each worker; TCP comes first",
+          ),
+      })
+      .prefault({})
+      .describe("limits of signing on demand"),
     queryLog: z
       .strictObject({
         sample: z

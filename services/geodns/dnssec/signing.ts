@@ -1,0 +1,104 @@
+import path from "node:path";
+import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import type { Host } from "#shared/server/service.ts";
+import { types } from "../wire/codes.ts";
+import { formatName } from "../wire/name.ts";
+import type { Name } from "../wire/name.ts";
+import type { Zone } from "../zone/zone.ts";
+import { loadKeys } from "./key-store.ts";
+import { SignatureCache, SigningBudget } from "./signature-cache.ts";
+import { ZoneSigner } from "./signer.ts";
+import type { SigningTools } from "./signer.ts";
+import type { Transport } from "../answer.ts";
+
+// An entry takes about 700 bytes: 45 MB when full. More record sets than this are signed anew as they are asked for.
+const lastingMax = 65_536;
+// Names that resolvers ask for again within the TTL of a denial, at the highest rate that is signed; 6 MB when full.
+const passingMax = 8_192;
+
+const sliceMs = 2; // queries wait no longer for a reload
+
+export type Signers = ReadonlyMap<Name, ZoneSigner>;
+
+/** Signing in one name server. It outlives reloads, so that what was signed with the same keys need not be signed anew. */
+export class Signing {
+  readonly #tools: SigningTools;
+  readonly #budget: SigningBudget;
+
+  constructor({ clock, random, metrics }: Pick<Host, "clock" | "random" | "metrics">, config: GeodnsConfig) {
+    this.#budget = new SigningBudget(clock, config.dnssec.signaturesPerSecond);
+    this.#tools = {
+      now: () => Math.floor(Date.now() / 1_000),
+      random,
+      lasting: new SignatureCache(lastingMax),
+      passing: new SignatureCache(passingMax),
+      budget: this.#budget,
+      onSigned: (result) => metrics.count("watershed_dns_signatures_total", { result }),
+    };
+  }
+
+  /** Reads the keys of every dnsZone that is to be signed.
+   * @throws {UsageError} for keys that are missing or damaged */
+  load({ dnsZones }: GeodnsConfig, zones: ReadonlyMap<Name, Zone>): Signers {
+    const signers = new Map<Name, ZoneSigner>();
+    for (const { name, apex } of zones.values()) {
+      const signed = dnsZones[name]?.dnssec;
+      if (!signed) continue;
+      const keys = loadKeys(path.resolve(signed.keys), apex).map(({ key }) => key);
+      signers.set(apex, new ZoneSigner(apex, keys, signed.validitySeconds, this.#tools));
+    }
+    return signers;
+  }
+
+  /** Signs what stands in the dnsZones, with pauses in which queries are answered. Signatures that are kept from before
+   * cost nothing. What is steered is signed when it is first asked for, and so is what the cache has no room for. */
+  async signAll(zones: ReadonlyMap<Name, Zone>, signers: Signers): Promise<void> {
+    let sinceMs = performance.now();
+    let left = lastingMax;
+    for (const { apex, nodes, negativeSoa } of zones.values()) {
+      const signer = signers.get(apex);
+      if (!signer) continue;
+      signer.sign(apex, negativeSoa.set);
+      for (const [owner, { sets }] of nodes)
+        for (const set of sets.values()) {
+          if (left-- <= 0) return;
+          signer.sign(owner, set);
+          if (performance.now() - sinceMs < sliceMs) continue;
+          await new Promise((resolve) => void setImmediate(resolve));
+          sinceMs = performance.now();
+        }
+    }
+  }
+
+  /** A reload. */
+  setLimits({ dnssec }: GeodnsConfig): void {
+    this.#budget.setRate(dnssec.signaturesPerSecond);
+  }
+}
+
+/** Whether nothing more is signed on demand for now. All signers share the limit: one speaks for them. */
+export function isExhausted(signers: Signers, transport: Transport): boolean {
+  for (const signer of signers.values()) return signer.refuses(transport);
+  return false;
+}
+
+/** The dnsZones with the record sets of their keys, in place of those that they may have from before. */
+export function withKeys(zones: ReadonlyMap<Name, Zone>, signers: Signers): ReadonlyMap<Name, Zone> {
+  if (signers.size === 0) return zones;
+  return new Map([...zones].map(([apex, zone]) => [apex, addKeys(zone, signers.get(apex))]));
+}
+
+function addKeys(zone: Zone, signer: ZoneSigner | undefined): Zone {
+  const { apex, nodes, negativeSoa } = zone;
+  const top = nodes.get(apex);
+  if (!signer || !top) return zone;
+  const ttl = top.sets.get(types.SOA)?.ttl ?? negativeSoa.set.ttl;
+  const keySets = signer.keySets(ttl).map((set) => [set.type, set] as const);
+  return { ...zone, nodes: new Map([...nodes, [apex, { ...top, sets: new Map([...top.sets, ...keySets]) }]]) };
+}
+
+/** What `GET /status` says of a signer. */
+export function signerStatus({ apex, states }: ZoneSigner): Record<string, unknown> {
+  const keys = states.map(({ key, state }) => ({ tag: key.tag, flags: key.flags, state }));
+  return { dnsZone: formatName(apex), keys };
+}

@@ -1,0 +1,307 @@
+import { execFile } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { generateScalar, keyOf } from "#geodns/dnssec/key.ts";
+import { createKey, loadKeys } from "#geodns/dnssec/key-store.ts";
+import type { StoredKey } from "#geodns/dnssec/key-store.ts";
+import { dnskeyText, keyFlags, keyTag } from "#geodns/dnssec/rdata.ts";
+import { parseName } from "#geodns/wire/name.ts";
+import { UdpClient, queryBytes } from "#test/support/dns.ts";
+import { FakeClock } from "#test/support/fake-clock.ts";
+import { GeodnsBench, addressesOf, american, dnsZone, german } from "#test/support/geodns.ts";
+import { hasClient } from "#test/support/real-clients.ts";
+import { Unbound } from "#test/support/unbound.ts";
+
+const run = promisify(execFile);
+const streamTest = parseName("stream.test.", "")!;
+const active = { publish: 0, activate: 0, inactive: undefined, delete: undefined };
+
+let bench: GeodnsBench;
+let folder = "";
+let keys: readonly StoredKey[] = [];
+
+const config = (keyFolder: string) => {
+  const zone = {
+    ...dnsZone({
+      "@": { NS: ["ns1"], geo: "web", TXT: ["v=spf1 -all"] },
+      "deep.tree": { TXT: ["deep"] },
+      "*.img": { CNAME: "www" },
+      "*.txt": { TXT: ["wild"] },
+      far: { CNAME: "not.there" },
+      big: { TXT: ["x".repeat(1_500)] },
+    }),
+    dnssec: { keys: path.join(folder, keyFolder) },
+  };
+  return bench.config({ dnsZones: { "stream.test": zone } });
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), "watershed-dnssec-"));
+  createKey(path.join(folder, "one"), streamTest, keyFlags.entryPoint, active, 0);
+  keys = loadKeys(path.join(folder, "one"), streamTest);
+  bench = await GeodnsBench.open(92);
+  await bench.startReady(config("one"));
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+});
+
+const label = "n".repeat(63);
+/** 255 bytes in wire form: there is no name behind it that is longer. */
+const longestName = [label, label, label, "n".repeat(49), "stream.test"].join(".");
+
+/** Each with what every validator must make of it. */
+const questions: readonly { what: string; name: string; type: string; code: number; negative?: boolean }[] = [
+  { what: "the SOA", name: "stream.test", type: "SOA", code: 6 },
+  { what: "the keys", name: "stream.test", type: "DNSKEY", code: 48 },
+  { what: "the keys for the parent", name: "stream.test", type: "CDS", code: 59 },
+  { what: "a static record", name: "ns1.stream.test", type: "A", code: 1 },
+  { what: "a steered name", name: "www.stream.test", type: "A", code: 1 },
+  { what: "the steered apex", name: "stream.test", type: "A", code: 1 },
+  { what: "an alias", name: "api.stream.test", type: "A", code: 1 },
+  { what: "a wildcard", name: "a.b.txt.stream.test", type: "TXT", code: 16 },
+  { what: "a wildcard that is an alias of a steered name", name: "x.img.stream.test", type: "A", code: 1 },
+  { what: "an answer that needs TCP", name: "big.stream.test", type: "TXT", code: 16 },
+  { what: "NODATA", name: "ns1.stream.test", type: "MX", code: 15, negative: true },
+  { what: "NODATA of a steered name", name: "www.stream.test", type: "TXT", code: 16, negative: true },
+  { what: "NODATA of another address family", name: "www.stream.test", type: "AAAA", code: 28, negative: true },
+  { what: "NODATA of a wildcard", name: "x.txt.stream.test", type: "A", code: 1, negative: true },
+  { what: "an empty non-terminal", name: "tree.stream.test", type: "A", code: 1, negative: true },
+  { what: "a name that is not there", name: "none.stream.test", type: "A", code: 1, negative: true },
+  { what: "one below a name that is", name: "x.www.stream.test", type: "A", code: 1, negative: true },
+  { what: "one below an empty non-terminal", name: "x.tree.stream.test", type: "A", code: 1, negative: true },
+  { what: "a name with a label of 63 bytes", name: `${label}.stream.test`, type: "A", code: 1, negative: true },
+  { what: "a name as long as can be", name: longestName, type: "A", code: 1, negative: true },
+  { what: "a name in upper and lower case", name: "NoT.wWw.StReAm.tEsT", type: "A", code: 1, negative: true },
+  { what: "a steered name in upper case", name: "WWW.STREAM.TEST", type: "A", code: 1 },
+  { what: "an alias to a name that is not there", name: "far.stream.test", type: "A", code: 1 },
+];
+
+const publicKey = () => dnskeyText(keys[0]!.key.dnskey);
+const otherPublicKey = () => dnskeyText(keyOf(streamTest, keyFlags.entryPoint, generateScalar(), active).dnskey);
+
+/** What delv says of one question, trusting this key alone. */
+async function delv(client: string, name: string, type: string, key = publicKey()): Promise<string> {
+  const [flags, protocol, algorithm, base64] = key.split(" ");
+  const anchor = path.join(folder, `anchor-${client}-${base64!.slice(0, 8).replaceAll("/", "_")}`);
+  await writeFile(
+    anchor,
+    `trust-anchors { "stream.test." static-key ${flags} ${protocol} ${algorithm} "${base64}"; };\n`,
+  );
+  const { host, port } = parseSocketAddress(bench.address)!;
+  const argv = [`@${host}`, "-p", String(port), "-b", client, "-a", anchor, "+root=stream.test", name, type];
+  const { stdout, stderr } = await run("delv", argv);
+  return stdout + stderr;
+}
+
+describe.runIf(hasClient("delv"))("delv", () => {
+  it.each(questions)("validates $what", async ({ name, type, negative }) => {
+    const said = await delv(german, name, type);
+    expect(said).toContain(negative ? "; negative response, fully validated" : "; fully validated");
+    expect(said).not.toContain("unsigned");
+  });
+
+  it("validates the answer of each region", async () => {
+    for (const [client, region] of [
+      [german, bench.euWest],
+      [american, bench.usEast],
+    ] as const) {
+      const said = await delv(client, "www.stream.test", "A");
+      expect(said).toContain("; fully validated");
+      for (const address of region) expect(said).toContain(address);
+    }
+  });
+
+  it.each(["www.stream.test", "none.stream.test"])("trusts nothing of %s by another key", async (name) => {
+    expect(await delv(german, name, "A", otherPublicKey())).toContain("resolution failed: broken trust chain");
+  });
+});
+
+describe.runIf(hasClient("kdig"))("kdig +dnssec", () => {
+  it("sees signatures, and NOERROR with NXNAME for a name that is not there", async () => {
+    const { host, port } = parseSocketAddress(bench.address)!;
+    const ask = async (...argv: string[]) => (await run("kdig", [`@${host}`, "-p", String(port), ...argv])).stdout;
+    const positive = await ask("+dnssec", "www.stream.test");
+    expect(positive).toMatch(/flags: do; UDP size: 1232 B/);
+    expect(positive).toMatch(/^www\.stream\.test\.\s+10\s+IN\s+RRSIG\s+A 13 3 10 /m);
+    const negative = await ask("+dnssec", "none.stream.test");
+    expect(negative).toContain("status: NOERROR");
+    expect(negative).toMatch(/IN\s+NSEC\s+\\000\.none\.stream\.test\. RRSIG NSEC (?:TYPE128|NXNAME)$/m);
+    expect(await ask("none.stream.test")).toContain("status: NXDOMAIN");
+  });
+});
+
+describe.runIf(hasClient("unbound"))("unbound", () => {
+  const resolver = (host: number, outgoing: string, key: string) =>
+    Unbound.start({
+      listen: `127.92.54.${host}:5300`,
+      outgoing,
+      dnsZone: "stream.test",
+      nameServer: bench.address,
+      trustAnchors: [`stream.test. DNSKEY ${key}`],
+    });
+  const recursionDesired = 0x0100;
+  const authenticData = 0x0020;
+  const ask = async ({ address }: Unbound, name: string, type: number) => {
+    using udp = new UdpClient(address);
+    return await udp.ask(queryBytes({ name, type, flags: recursionDesired, edns: { flags: 0x8000 } }));
+  };
+
+  it("validates every answer, positive and negative", async () => {
+    await using unbound = await resolver(1, german, publicKey());
+    const seen = [];
+    // Twice: the second time out of its cache, where it also concludes from the NSEC of other names (RFC 8198).
+    for (const { name, code } of [...questions, ...questions]) {
+      const reply = await ask(unbound, name, code);
+      seen.push({ name, code, rcode: reply.rcode, authentic: (reply.reserved & authenticData) !== 0 });
+    }
+    const wanted = questions.map(({ name, code }) => ({ name, code, rcode: 0, authentic: true }));
+    expect(seen).toEqual([...wanted, ...wanted]);
+  });
+
+  it("validates the answer of each region", async () => {
+    for (const [outgoing, region, host] of [
+      [german, bench.euWest, 2],
+      [american, bench.usEast, 3],
+    ] as const) {
+      await using unbound = await resolver(host, outgoing, publicKey());
+      const reply = await ask(unbound, "www.stream.test", 1);
+      expect(reply.reserved & authenticData).toBe(authenticData);
+      expect(addressesOf(reply)).toEqual(region);
+    }
+  });
+
+  it("answers SERVFAIL where another key is trusted", async () => {
+    await using unbound = await resolver(4, german, otherPublicKey());
+    for (const name of ["www.stream.test", "none.stream.test"])
+      expect(await ask(unbound, name, 1)).toMatchObject({ rcode: 2, answers: [] });
+  });
+});
+
+describe.runIf(hasClient("dnssec-keygen") && hasClient("delv"))("dnssec-keygen", () => {
+  const keygen = (...argv: string[]) =>
+    run("dnssec-keygen", ["-q", "-K", path.join(folder, "bind"), "-a", "13", ...argv]);
+
+  it("makes keys that are taken: an entry point, a zone-signing key, and one that is only shown", async () => {
+    await mkdir(path.join(folder, "bind"), { mode: 0o700 });
+    for (const argv of [["-f", "KSK"], [], ["-A", "none"]]) await keygen(...argv, "stream.test");
+    const bind = loadKeys(path.join(folder, "bind"), streamTest).map(({ key }) => key);
+    await bench.server.reload(config("bind"));
+    try {
+      const shown = await delv(
+        german,
+        "stream.test",
+        "DNSKEY",
+        dnskeyText(bind.find((key) => key.isEntryPoint)!.dnskey),
+      );
+      for (const { tag } of bind) expect(shown).toContain(`key id = ${tag}`);
+      for (const { name, type } of questions)
+        expect(await delv(german, name, type, dnskeyText(bind.find((key) => key.isEntryPoint)!.dnskey))).toContain(
+          "fully validated",
+        );
+    } finally {
+      await bench.server.reload(config("one"));
+    }
+  });
+});
+
+describe("as time goes by", () => {
+  const hour = 3_600;
+  const startSeconds = Date.UTC(2027, 0, 1) / 1_000;
+  const dnskey = 48;
+  const ask = async (server: GeodnsBench, type: number) => {
+    const { answers } = await server.ask(german, { type, name: "stream.test", edns: { flags: 0x8000 } });
+    const rrsigs = answers.filter((record) => record.type === 46).map(({ data }) => data);
+    return {
+      tags: answers.filter((record) => record.type === dnskey).map(({ data }) => keyTag(data)),
+      signedBy: rrsigs.map((data) => data.readUInt16BE(16)),
+      expiration: rrsigs[0]!.readUInt32BE(8),
+    };
+  };
+  const at = async (clock: FakeClock, seconds: number) => {
+    vi.setSystemTime((startSeconds + seconds) * 1_000);
+    await clock.advance(60_000);
+  };
+
+  it("signatures are made anew before they end, and keys come and go by their times", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: startSeconds * 1_000 });
+    const clock = new FakeClock();
+    await using server = await GeodnsBench.open(93);
+    try {
+      const own = path.join(folder, "rolled");
+      const [activate, inactive, end] = [100, 110, 120].map((hours) => startSeconds + hours * hour);
+      const old = createKey(own, streamTest, keyFlags.entryPoint, { ...active, inactive, delete: end }, 0).key.tag;
+      const next = createKey(
+        own,
+        streamTest,
+        keyFlags.entryPoint,
+        { ...active, publish: startSeconds + hour, activate },
+        0,
+      );
+      const { tag } = next.key;
+      const zone = { ...dnsZone({ www: { A: ["192.0.2.1"] } }), dnssec: { keys: own, validity: "4d" } };
+      await server.start(server.config({ services: {}, dnsZones: { "stream.test": zone } }), { clock });
+
+      const first = await ask(server, 6);
+      expect(first).toMatchObject({ signedBy: [old] });
+      expect(first.expiration - startSeconds).toBeGreaterThan(90 * hour);
+      await at(clock, 40 * hour);
+      expect(await ask(server, 6)).toEqual(first);
+      await at(clock, 50 * hour);
+      expect((await ask(server, 6)).expiration - first.expiration).toBeGreaterThan(40 * hour);
+
+      const seen = [];
+      for (const hours of [51, 101, 111, 121]) {
+        await at(clock, hours * hour);
+        const { tags, signedBy } = await ask(server, dnskey);
+        seen.push({
+          tags: new Set(tags),
+          signedBy: new Set(signedBy),
+          soa: new Set((await ask(server, 6)).signedBy),
+        });
+      }
+      const both = new Set([old, tag]);
+      expect(seen).toEqual([
+        { tags: both, signedBy: new Set([old]), soa: new Set([old]) },
+        { tags: both, signedBy: both, soa: both },
+        { tags: both, signedBy: new Set([tag]), soa: new Set([tag]) },
+        { tags: new Set([tag]), signedBy: new Set([tag]), soa: new Set([tag]) },
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe("a reload", () => {
+  const signedBy = async () => {
+    const { answers } = await bench.ask(german, { type: 6, name: "stream.test", edns: { flags: 0x8000 } });
+    return answers.filter(({ type }) => type === 46).map(({ data }) => data.readUInt16BE(16));
+  };
+  it("takes other keys; missing, unsafe and broken ones are refused, and the old ones go on", async () => {
+    const before = await signedBy();
+    expect(before).toEqual(keys.map(({ key }) => key.tag));
+    await expect(bench.server.reload(config("missing"))).rejects.toThrow("missing: there is no such folder");
+    const { key, base } = createKey(path.join(folder, "two"), streamTest, keyFlags.entryPoint, active, 0);
+    await chmod(`${base}.private`, 0o640);
+    await expect(bench.server.reload(config("two"))).rejects.toThrow(`chmod 600 ${base}.private`);
+    await chmod(`${base}.private`, 0o600);
+    await writeFile(`${base}.key`, "broken");
+    await expect(bench.server.reload(config("two"))).rejects.toThrow(`${base}.key:1:1: expected NAME`);
+    expect(await signedBy()).toEqual(before);
+
+    await writeFile(`${base}.key`, `stream.test. IN DNSKEY ${dnskeyText(key.dnskey)}\n`);
+    await bench.server.reload(config("two"));
+    expect(await signedBy()).toEqual([key.tag]);
+    expect(bench.server.status()["dnssec"]).toEqual([
+      { dnsZone: "stream.test.", keys: [{ tag: key.tag, flags: 257, state: "active" }] },
+    ]);
+    await bench.server.reload(config("one"));
+    expect(await signedBy()).toEqual(before);
+  });
+});
