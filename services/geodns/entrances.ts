@@ -178,7 +178,7 @@ function readAll(config: EntrancesConfig): Map<Encrypted, ReadCertificates> {
   const read = new Map<Encrypted, ReadCertificates>();
   for (const kind of encrypted) {
     const section = config[kind];
-    if (section) read.set(kind, readCertificates(section.certificates, section.minVersion));
+    if (section) read.set(kind, readCertificates(section.certificates, section));
   }
   return read;
 }

@@ -1,11 +1,12 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 
 const lingerMs = 5_000; // as nginx' lingering_timeout
 
-/** Cuts the connection so that what was sent never looks whole. */
+/** Cuts the connection so that what was sent never looks whole: by a reset, or under TLS by no close_notify. */
 export function reset(stream: Duplex): void {
-  if (stream instanceof Socket && !stream.destroyed) stream.resetAndDestroy();
+  if (stream instanceof Socket && !(stream instanceof TLSSocket) && !stream.destroyed) stream.resetAndDestroy();
   else stream.destroy();
 }
 

@@ -3,6 +3,8 @@ import type { Reason } from "#shared/core/error.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import { admit } from "./admit.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, UpstreamRequest } from "./engine/engine.ts";
+import { entranceRefusal, setHsts } from "./entrance.ts";
+import type { Entrance } from "./entrance.ts";
 import { identify } from "./identify.ts";
 import { late, stalled } from "./failures.ts";
 import { readHead } from "./head.ts";
@@ -37,6 +39,7 @@ type Waiting = "body" | "answer" | "server" | "client";
 export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   readonly #downstream: Downstream;
   readonly #site: Site;
+  readonly #entrance: Entrance;
   readonly #last: boolean;
   readonly #passage: Passage;
   #head: RequestHead | undefined;
@@ -54,10 +57,11 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   #isOver = false;
 
   /** @param last the connection ends after the answer */
-  constructor(downstream: Downstream, site: Site, last: boolean) {
+  constructor(downstream: Downstream, site: Site, entrance: Entrance, last: boolean) {
     super();
     this.#downstream = downstream;
     this.#site = site;
+    this.#entrance = entrance;
     this.#last = last;
     this.#passage = new Passage(downstream, site.host);
     site.count(1);
@@ -73,9 +77,11 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       const { head } = read;
       this.#head = head;
       this.#downstream.expectBody(head.framing, head.upgrade);
-      const forwarded = identify(head, this.#downstream.peer, this.#site);
+      const forwarded = identify(head, this.#downstream, this.#site);
       this.#passage.identified(head.path, forwarded);
       if (this.#answerHere(head, forwarded)) return;
+      const turnedAway = entranceRefusal(head, this.#downstream.tls, this.#entrance);
+      if (turnedAway) return this.#refuse(turnedAway, this.#closes());
       const admitted = admit(head, snapshot, viaName, this.#passage);
       if ("status" in admitted) this.#refuse(admitted, this.#closes());
       else this.#send(head, forwarded, admitted);
@@ -89,7 +95,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   #answerHere(head: RequestHead, { requestId }: Forwarded): boolean {
     const kind = ownAnswerOf(head);
     if (!kind) return false;
-    const own = ["X-Request-Id", requestId];
+    const own = this.#ownLines(requestId);
     this.#isReplied = true;
     this.#wait("client", this.#timeouts.idleMs);
     const options = { unhealthy: this.#site.unhealthy(), own, close: this.#closes() };
@@ -183,6 +189,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       this.#silentMs = isEvents ? this.#timeouts.idleMs : this.#timeouts.bodyMs; // Events may be far apart.
       this.#wait("server", this.#silentMs);
       const lines = incomingHeaders(headers, this.#site.viaName, this.#passage.requestId, status);
+      if (this.#entrance.hsts !== undefined) setHsts(lines, this.#entrance.hsts);
       this.#downstream.begin({ status, statusText, headers: lines, framing }, this.#closes());
     } catch (error) {
       this.onFailure(error);
@@ -279,10 +286,16 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   #refuse(refused: Refusal, close: boolean): void {
     this.#isReplied = true;
     this.#passage.refused(refused);
-    const { requestId } = this.#passage;
     this.#wait("client", this.#timeouts.idleMs);
-    reply(this.#downstream, refused, requestId === "" ? [] : ["X-Request-Id", requestId], close);
+    reply(this.#downstream, refused, this.#ownLines(this.#passage.requestId), close);
     this.#downstream.flush();
+  }
+
+  /** Of every answer that the router itself gives. */
+  #ownLines(requestId: string): string[] {
+    const lines = requestId === "" ? [] : ["X-Request-Id", requestId];
+    if (this.#entrance.hsts !== undefined) setHsts(lines, this.#entrance.hsts);
+    return lines;
   }
 
   #finish(): void {

@@ -5,6 +5,8 @@ import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Host, Service } from "#shared/server/service.ts";
 import type { Engine, Listener, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
+import { Entrances } from "./entrances.ts";
+import type { PreparedEntrances } from "./entrances.ts";
 import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
 import { healthOf } from "./own-answers.ts";
@@ -22,6 +24,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #engine: Engine;
   readonly #viaName: string;
   readonly #wheel: Wheel;
+  readonly #entrances: Entrances;
   readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
   #site: Site;
@@ -38,6 +41,7 @@ export class Router implements Service<L7RouterConfig> {
     const address = config.listeners[0]?.address ?? "";
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
     this.#wheel = new Wheel(host.clock);
+    this.#entrances = new Entrances(config, host);
     host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
     this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine));
     this.#site = this.#createSite();
@@ -46,8 +50,11 @@ export class Router implements Service<L7RouterConfig> {
 
   /** @throws {UsageError} naming the address that cannot be listened on; then none is */
   async listen(): Promise<void> {
+    const { config } = this.#snapshot;
     try {
-      for (const { address } of this.#snapshot.config.listeners) await this.#open(address);
+      const entrances = await this.#entrances.prepare(config);
+      this.#entrances.use(config, entrances);
+      for (const { address } of config.listeners) await this.#open(address, entrances);
     } catch (error) {
       await this.close();
       throw error;
@@ -65,9 +72,10 @@ export class Router implements Service<L7RouterConfig> {
 
   status(): Record<string, unknown> {
     return {
-      listeners: [...this.#listeners.values()].map((listener) => ({
-        address: listener.address,
-        connections: listener.connectionCount,
+      listeners: [...this.#listeners].map(([configured, { address, connectionCount }]) => ({
+        address,
+        connections: connectionCount,
+        ...this.#entrances.status(configured),
       })),
       engine: this.#engine.name,
       zone: this.#snapshot.config.zone ?? null,
@@ -98,17 +106,20 @@ export class Router implements Service<L7RouterConfig> {
         throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
     }
     const wanted = new Set(config.listeners.map(({ address }) => address));
+    const entrances = await this.#entrances.prepare(config);
     const created = createPools(config, this.#host, this.#engine, former);
     try {
       await firstRoundOf(created);
       if (this.#stopping) throw new UsageError("the router is stopping");
-      await this.#openAll([...wanted].filter((address) => !this.#listeners.has(address)));
+      const added = [...wanted].filter((address) => !this.#listeners.has(address));
+      await this.#openAll(added, entrances);
     } catch (error) {
       for (const routed of created.values()) retire(routed);
       throw error;
     }
     this.#snapshot = createSnapshot(config, this.#host, created, former);
     this.#site = this.#createSite();
+    this.#entrances.use(config, entrances);
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) listener.setLimits(limitsOf(config));
@@ -132,6 +143,7 @@ export class Router implements Service<L7RouterConfig> {
 
   async close(): Promise<void> {
     this.#stopping = true;
+    this.#entrances.close();
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
     for (const listener of this.#listeners.values()) listener.destroy();
     for (const { pool, connections } of this.#snapshot.pools.values()) {
@@ -141,11 +153,11 @@ export class Router implements Service<L7RouterConfig> {
   }
 
   /** Opens all of them or none. */
-  async #openAll(addresses: readonly string[]): Promise<void> {
+  async #openAll(addresses: readonly string[], entrances: PreparedEntrances): Promise<void> {
     const opened: string[] = [];
     try {
       for (const address of addresses) {
-        await this.#open(address);
+        await this.#open(address, entrances);
         opened.push(address);
       }
     } catch (error) {
@@ -157,14 +169,16 @@ export class Router implements Service<L7RouterConfig> {
     }
   }
 
-  async #open(address: string): Promise<void> {
+  async #open(address: string, entrances: PreparedEntrances): Promise<void> {
     const listener = this.#engine.createListener({
       address,
+      tls: entrances.get(address)?.entrance.tls,
       limits: limitsOf(this.#snapshot.config),
       clock: this.#host.clock,
       wheel: this.#wheel,
-      serve: (downstream, last) => new Ride(downstream, this.#site, last),
+      serve: (downstream, last) => new Ride(downstream, this.#site, this.#entrances.of(address), last),
       onRefused: ({ reason }) => this.#host.metrics.count("watershed_http_replies_total", { reason }),
+      onHandshakeFailed: () => this.#host.metrics.count("watershed_http_handshakes_failed_total", {}),
     });
     await listener.listen();
     this.#listeners.set(address, listener);

@@ -17,6 +17,8 @@ export const reasons = [
   "BODY_TOO_LARGE",
   "TARGET_TOO_LONG",
   "LOOP",
+  "MISDIRECTED",
+  "REDIRECTED",
   "LIMIT_REACHED",
   "UNHEALTHY",
   "CHECK_STATUS",

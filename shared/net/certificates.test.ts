@@ -12,7 +12,7 @@ const one = filesOf("one.test", "*.one.test");
 const two = filesOf("two.test");
 
 describe("a certificate for a name", () => {
-  const certificates = new Certificates(readCertificates([one, two], "TLSv1.2"));
+  const certificates = new Certificates(readCertificates([one, two], { minVersion: "TLSv1.2" }));
   it.each([
     { name: "two.test", file: two },
     { name: "TWO.test", file: two },
@@ -48,7 +48,7 @@ describe("what cannot be used is told, all at once", () => {
       says: `${two.key} is not the key of the certificate in ${one.cert}`,
     },
   ])("$name", ({ pair, says }) => {
-    const read = () => readCertificates([pair, { cert: missing, key: missing }], "TLSv1.2");
+    const read = () => readCertificates([pair, { cert: missing, key: missing }], { minVersion: "TLSv1.2" });
     expect(read).toThrow(UsageError);
     expect(read).toThrow(says);
     expect(read).toThrow(`${missing}: there is no such file`);
@@ -57,7 +57,7 @@ describe("what cannot be used is told, all at once", () => {
 
 describe("a server", () => {
   it("serves by name, and takes new certificates in while it runs", async () => {
-    const certificates = new Certificates(readCertificates([one, two], "TLSv1.3"));
+    const certificates = new Certificates(readCertificates([one, two], { minVersion: "TLSv1.3" }));
     const server = tls.createServer(certificates.serverOptions, (socket) => socket.on("error", () => {}).end());
     certificates.attach(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -76,7 +76,7 @@ describe("a server", () => {
     };
     expect(await namesFor("two.test")).toBe("DNS:two.test");
     expect(await namesFor()).toBe("DNS:one.test, DNS:*.one.test");
-    certificates.replace(readCertificates([filesOf("new.test")], "TLSv1.3"));
+    certificates.replace(readCertificates([filesOf("new.test")], { minVersion: "TLSv1.3" }));
     expect(await namesFor("two.test")).toBe("DNS:new.test");
     expect(await namesFor()).toBe("DNS:new.test");
     server.close();

@@ -1,4 +1,4 @@
-import { X509Certificate, createPrivateKey } from "node:crypto";
+import { X509Certificate, createPrivateKey, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import tls from "node:tls";
 import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
@@ -7,6 +7,21 @@ import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
+}
+
+/** A certificate with its chain, and its private key: in PEM. */
+export interface CertificateTexts {
+  /** What it is called in status. */
+  readonly name: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What all certificates of a listener have in common. */
+export interface CertificateRules {
+  readonly minVersion: TlsVersion;
+  /** Who may have signed the certificates of clients: file in PEM. */
+  readonly clientCa?: string | undefined;
 }
 
 /** What is known of a certificate, for status and explain. */
@@ -20,6 +35,8 @@ export interface CertificateStatus {
 
 export type TlsVersion = "TLSv1.2" | "TLSv1.3";
 
+const ticketKeysBytes = 48; // as node:tls wants them
+
 interface Certificate extends CertificateStatus {
   readonly options: tls.SecureContextOptions;
   readonly context: tls.SecureContext;
@@ -29,17 +46,30 @@ interface Certificate extends CertificateStatus {
 export type ReadCertificates = readonly [Certificate, ...Certificate[]];
 
 /** Reads certificates and keys, and checks that each can be used.
+ * @param sources files, or what was made without any
  * @throws {UsageError} with everything that is wrong, a line each, with the name of the file */
-export function readCertificates(files: readonly CertificateFiles[], minVersion: TlsVersion): ReadCertificates {
+export function readCertificates(
+  sources: readonly (CertificateFiles | CertificateTexts)[],
+  rules: CertificateRules,
+): ReadCertificates {
   const problems: string[] = [];
   const certificates: Certificate[] = [];
-  for (const pair of files) {
-    const certificate = readCertificate(pair, minVersion, problems);
+  const shared = sharedOptions(rules, problems);
+  for (const source of sources) {
+    const certificate = readCertificate(source, shared, problems);
     if (certificate) certificates.push(certificate);
   }
   const [first, ...rest] = certificates;
   if (problems.length > 0 || !first) throw new UsageError(problems.join("\n") || "no certificate is given");
   return [first, ...rest];
+}
+
+function sharedOptions({ minVersion, clientCa }: CertificateRules, problems: string[]): tls.SecureContextOptions {
+  if (clientCa === undefined) return { minVersion };
+  const ca = readText(clientCa, problems);
+  if (ca === undefined) return { minVersion };
+  attempt(() => new X509Certificate(ca), `${clientCa} holds no certificate in PEM`, problems);
+  return { minVersion, ca };
 }
 
 /** The certificates of TLS listeners: for each client the one that has the name it asks for (SNI), else the first of them. They may be
@@ -48,6 +78,8 @@ export class Certificates {
   #certificates: ReadCertificates;
   #byName: ReadonlyMap<string, Certificate>;
   readonly #servers = new Set<tls.Server>();
+  /** Kept over every change, so that clients resume their sessions. */
+  readonly #ticketKeys = randomBytes(ticketKeysBytes);
 
   constructor(certificates: ReadCertificates) {
     this.#certificates = certificates;
@@ -55,9 +87,10 @@ export class Certificates {
   }
 
   /** What a TLS server needs to be created with. */
-  get serverOptions(): Required<Pick<tls.TlsOptions, "SNICallback">> & tls.SecureContextOptions {
+  get serverOptions(): Required<Pick<tls.TlsOptions, "SNICallback" | "ticketKeys">> & tls.SecureContextOptions {
     return {
       ...this.#certificates[0].options,
+      ticketKeys: this.#ticketKeys,
       SNICallback: (name, done) => done(null, this.find(name).context),
     };
   }
@@ -76,7 +109,8 @@ export class Certificates {
   replace(certificates: ReadCertificates): void {
     this.#certificates = certificates;
     this.#byName = indexByName(certificates);
-    for (const server of this.#servers) server.setSecureContext(certificates[0].options);
+    const options: tls.TlsOptions = { ...certificates[0].options, ticketKeys: this.#ticketKeys };
+    for (const server of this.#servers) server.setSecureContext(options);
   }
 
   /** @param serverName as the client sent it; a wildcard stands for one label (RFC 9525 §6.3) */
@@ -94,20 +128,26 @@ function indexByName(certificates: ReadCertificates): Map<string, Certificate> {
   return byName;
 }
 
-function readCertificate(files: CertificateFiles, minVersion: TlsVersion, problems: string[]): Certificate | undefined {
-  const cert = readText(files.cert, problems);
-  const key = readText(files.key, problems);
+function readCertificate(
+  source: CertificateFiles | CertificateTexts,
+  shared: tls.SecureContextOptions,
+  problems: string[],
+): Certificate | undefined {
+  const texts = "name" in source ? source : undefined;
+  const [certName, keyName] = texts ? [texts.name, texts.name] : [source.cert, source.key];
+  const cert = texts ? texts.cert : readText(certName, problems);
+  const key = texts ? texts.key : readText(keyName, problems);
   if (cert === undefined || key === undefined) return undefined;
-  const leaf = attempt(() => new X509Certificate(cert), `${files.cert} holds no certificate in PEM`, problems);
-  const privateKey = attempt(() => createPrivateKey(key), `${files.key} holds no private key in PEM`, problems);
+  const leaf = attempt(() => new X509Certificate(cert), `${certName} holds no certificate in PEM`, problems);
+  const privateKey = attempt(() => createPrivateKey(key), `${keyName} holds no private key in PEM`, problems);
   if (!leaf || !privateKey) return undefined;
   if (!leaf.checkPrivateKey(privateKey))
-    return void problems.push(`${files.key} is not the key of the certificate in ${files.cert}`);
-  const options = { cert, key, minVersion };
-  const refusal = `${files.cert} cannot be used`;
+    return void problems.push(`${keyName} is not the key of the certificate in ${certName}`);
+  const options = { ...shared, cert, key };
+  const refusal = `${certName} cannot be used`;
   const context = attempt(() => tls.createSecureContext(options), refusal, problems); // such as a chain that is broken
   if (!context) return undefined;
-  return { file: files.cert, names: namesOf(leaf), validTo: leaf.validToDate.toISOString(), options, context };
+  return { file: certName, names: namesOf(leaf), validTo: leaf.validToDate.toISOString(), options, context };
 }
 
 function readText(file: string, problems: string[]): string | undefined {

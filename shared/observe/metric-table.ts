@@ -86,6 +86,11 @@ export const metricTable = {
     help: "Replies that the router itself made",
     labels: ["reason"],
   },
+  watershed_http_handshakes_failed_total: {
+    type: "counter",
+    help: "Connections that did not get past the TLS handshake",
+    labels: [],
+  },
   watershed_http_request_seconds: {
     type: "histogram",
     help: "From the head of a request to the end of its answer",

@@ -6,6 +6,7 @@ import type { HeaderList } from "#l7-router/headers.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
 import type { ConnectionFacts, UpstreamConnection } from "#l7-router/upstream/connection.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
+import type { ListenerTls, TlsFacts } from "./listener-tls.ts";
 
 /** Speaks HTTP/1.1 to clients and to servers, and decides nothing: that is forward.ts. What one engine does, every engine
  * does: test/contract/engine.test.ts. */
@@ -26,6 +27,8 @@ export interface ListenerLimits {
 
 export interface ListenerOptions {
   readonly address: string;
+  /** Without it plain HTTP. */
+  readonly tls: ListenerTls | undefined;
   readonly limits: ListenerLimits;
   readonly clock: Clock;
   readonly wheel: Wheel;
@@ -35,6 +38,8 @@ export interface ListenerOptions {
   serve(downstream: Downstream, last: boolean): DownstreamTaker;
   /** Bytes that were no request were answered so. */
   onRefused(refused: Refusal): void;
+  /** A client did not get as far as HTTP. */
+  onHandshakeFailed(): void;
 }
 
 /** An accepting socket and its connections. */
@@ -58,6 +63,8 @@ export interface Downstream {
   readonly peer: string;
   /** Our "address:port" that the client has reached. */
   readonly local: string;
+  /** What TLS says of the connection; undefined without. */
+  readonly tls: TlsFacts | undefined;
   /** Every byte of the request has come. */
   readonly isWhole: boolean;
   /** Bytes of the final answer have gone out. */

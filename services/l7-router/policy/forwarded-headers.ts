@@ -16,6 +16,8 @@ export interface ForwardedInput {
   readonly viaName: string;
   /** Makes `bytes` random bytes as hex. */
   readonly randomHex: (bytes: number) => string;
+  /** That the client has shown: subject, and DER in Base64. */
+  readonly certificate?: { readonly subject: string; readonly der: string } | undefined;
 }
 
 export interface Forwarded {
@@ -42,6 +44,9 @@ export const rebuiltHeaders: ReadonlySet<string> = new Set([
   "x-request-id",
   "x-watershed-trace",
   "traceparent",
+  "client-cert",
+  "client-cert-chain",
+  "x-client-cert-subject",
 ]);
 
 const chainMax = 32; // proxies between a client and us; more is a loop or an attack
@@ -63,6 +68,9 @@ export function forwardedHeaders(input: ForwardedInput): Forwarded {
   const traceparent = keptTraceparent(seen) ?? `00-${input.randomHex(16)}-${input.randomHex(8)}-01`;
   added.push("Forwarded", forwardedValue(chain, proto, host), "Via", via);
   added.push("X-Request-Id", requestId, "traceparent", traceparent);
+  const { certificate } = input;
+  // A structured field: bytes (RFC 9440 §2.1).
+  if (certificate) added.push("X-Client-Cert-Subject", certificate.subject, "Client-Cert", `:${certificate.der}:`);
   return { client: chain[0] ?? peer, requestId, headers: added };
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseCidr } from "#shared/core/cidr.ts";
 import type { Cidr } from "#shared/core/cidr.ts";
+import { certificatesSchema, minVersionSchema } from "./certificates.ts";
 import { crossCheck } from "./cross-check.ts";
 import { cidrSchema, durationSchema, socketAddressSchema } from "./common.ts";
 
@@ -33,19 +34,8 @@ export const tcpSchema = z
 
 const tlsKeys = {
   listen: z.array(socketAddressSchema).min(1).describe("TCP"),
-  certificates: z
-    .array(
-      z.strictObject({
-        cert: z.string().min(1).describe("file in PEM: the certificate, then its chain"),
-        key: z.string().min(1).describe("file in PEM: its private key"),
-      }),
-    )
-    .min(1)
-    .max(1_000)
-    .describe(
-      "chosen by the name that the client asks for (SNI), else the first; files are read again when they change",
-    ),
-  minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2").describe("older ones are refused"),
+  certificates: certificatesSchema,
+  minVersion: minVersionSchema,
 } as const;
 
 export const dnsOverTlsSchema = z.strictObject(tlsKeys).describe("DNS over TLS (RFC 7858); none without it");

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { certificatesSchema, minVersionSchema } from "./certificates.ts";
 import { crossCheck } from "./cross-check.ts";
 import {
   bytesSchema,
@@ -45,14 +46,52 @@ const routeSchema = z.strictObject({
 });
 export type RouteConfig = z.output<typeof routeSchema>;
 
+export const listenerTlsSchema = z.strictObject({
+  certificates: certificatesSchema
+    .optional()
+    .describe("none: a demo certificate is made at the start, which no client trusts"),
+  minVersion: minVersionSchema,
+  clientCertificates: z
+    .strictObject({
+      ca: z.string().min(1).describe("file in PEM: who may have signed them; read again when it changes"),
+      required: z.boolean().default(true).describe("false: clients without one are served too"),
+    })
+    .optional()
+    .describe("asked of clients; subject and certificate go to the servers (X-Client-Cert-Subject, Client-Cert)"),
+  hsts: z
+    .strictObject({
+      maxAge: durationSchema.prefault("365d").describe("how long browsers use nothing but HTTPS"),
+      includeSubDomains: z.boolean().default(false).describe("of every host as well"),
+      preload: z.boolean().default(false).describe("consents to the lists that browsers are built with"),
+    })
+    .optional()
+    .describe("Strict-Transport-Security in every answer (RFC 6797)"),
+});
+export type ListenerTlsConfig = z.output<typeof listenerTlsSchema>;
+
+const listenerSchema = crossCheck(
+  z.strictObject({
+    address: socketAddressSchema.describe("where it accepts connections"),
+    tls: listenerTlsSchema.optional().describe("HTTPS; without it plain HTTP"),
+    redirectToHttps: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe("every request is sent to https:// at this port, with a 308"),
+  }),
+  ({ tls, redirectToHttps }, context) => {
+    if (tls && redirectToHttps !== undefined)
+      context.addIssue({ code: "custom", path: ["redirectToHttps"], message: "a listener with tls is HTTPS already" });
+  },
+);
+export type ListenerConfig = z.output<typeof listenerSchema>;
+
 /** l7-router.yaml */
 export const l7RouterSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
-    listeners: z
-      .array(z.strictObject({ address: socketAddressSchema.describe("where it accepts connections") }))
-      .min(1)
-      .describe("HTTP/1.1"),
+    listeners: z.array(listenerSchema).min(1).describe("HTTP/1.1"),
     engine: z
       .enum(["wire", "http-proxy"])
       .default("wire")

@@ -9,6 +9,7 @@ import type { HeaderList } from "#l7-router/headers.ts";
 import { Informations } from "#l7-router/informations.ts";
 import { invalidAnswer } from "#l7-router/upstream/connection.ts";
 import type { AnswerHead, Downstream, DownstreamTaker } from "../engine.ts";
+import type { TlsFacts } from "../listener-tls.ts";
 import type { EarlyBytes } from "./bare.ts";
 
 /** The client's side of one request on node:http. */
@@ -17,6 +18,7 @@ export class NodeDownstream implements Downstream {
   readonly message: IncomingMessage;
   readonly peer: string;
   readonly local: string;
+  readonly tls: TlsFacts | undefined;
   /** Resolves when the answer was sent or the connection has ended. */
   readonly closed: Promise<void>;
   readonly #response: ServerResponse;
@@ -34,7 +36,7 @@ export class NodeDownstream implements Downstream {
     message: IncomingMessage,
     response: ServerResponse,
     socket: Duplex,
-    ends: { readonly peer: string; readonly local: string },
+    ends: { readonly peer: string; readonly local: string; readonly tls: TlsFacts | undefined },
     early?: EarlyBytes,
   ) {
     this.head = {
@@ -48,6 +50,7 @@ export class NodeDownstream implements Downstream {
     this.#socket = socket;
     this.peer = ends.peer;
     this.local = ends.local;
+    this.tls = ends.tls;
     this.#response = response;
     message.on("error", () => {}); // A lost client is told by its response.
     response.on("error", () => {});

@@ -1,6 +1,8 @@
 import { STATUS_CODES, createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { createServer as createTlsServer } from "node:https";
+import type { Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
@@ -10,6 +12,8 @@ import { asksForWebSocket } from "#l7-router/head.ts";
 import { rawReply } from "#l7-router/reply.ts";
 import { RefusedError } from "#l7-router/refusal.ts";
 import type { Listener, ListenerLimits, ListenerOptions } from "../engine.ts";
+import { tlsFactsOf, tlsOptions } from "../listener-tls.ts";
+import type { ListenerTls, TlsFacts } from "../listener-tls.ts";
 import { EarlyBytes, responseOnBareSocket } from "./bare.ts";
 import { refusalOfClientError } from "./client-error.ts";
 import { NodeDownstream } from "./downstream.ts";
@@ -22,12 +26,13 @@ interface Connection {
   readonly turns: Turns;
   readonly peer: string;
   readonly local: string;
+  readonly tls: TlsFacts | undefined;
   current: NodeDownstream | undefined;
 }
 
-/** An HTTP/1.1 listener without TLS: node:http's strict parser, our answers. */
+/** An HTTP/1.1 listener: node:http's strict parser, our answers. */
 export class NodeListener implements Listener {
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
   readonly #options: ListenerOptions;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
@@ -36,17 +41,20 @@ export class NodeListener implements Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#server = createServer({
+    const { tls, limits } = options;
+    const http = {
       insecureHTTPParser: false,
       requireHostHeader: false, // We say why ourselves.
       connectionsCheckingInterval: headCheckMs,
       requestTimeout: 0, // A body has as long as it keeps coming.
       keepAliveTimeoutBuffer: 0,
-      shouldUpgradeCallback: (message) =>
+      shouldUpgradeCallback: (message: IncomingMessage) =>
         asksForWebSocket({ version: message.httpVersion, headers: message.rawHeaders }),
-    });
-    this.setLimits(options.limits);
-    this.#server.on("connection", (socket) => this.#accept(socket));
+    };
+    this.#server = tls ? createTlsServer({ ...http, ...tlsOptions(tls, limits.headMs) }) : createServer(http);
+    this.setLimits(limits);
+    this.#server.on(tls ? "secureConnection" : "connection", (socket: Socket) => this.#accept(socket));
+    if (tls) this.#guardHandshakes(tls);
     const onRequest = (message: IncomingMessage, response: ServerResponse) =>
       this.#take(message, message.socket, () => response);
     this.#server.on("request", onRequest);
@@ -100,7 +108,17 @@ export class NodeListener implements Listener {
       turns: new Turns(),
       peer: bytes ? formatAddress(bytes) : "",
       local: formatSocketAddress(socket.localAddress ?? "", socket.localPort ?? 0),
+      tls: tlsFactsOf(socket),
       current: undefined,
+    });
+  }
+
+  #guardHandshakes({ certificates }: ListenerTls): void {
+    const server = this.#server as TlsServer;
+    certificates.attach(server);
+    server.on("tlsClientError", (_error, socket) => {
+      this.#options.onHandshakeFailed();
+      socket.destroy();
     });
   }
 

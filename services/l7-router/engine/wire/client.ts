@@ -13,6 +13,8 @@ import { rawReply } from "#l7-router/reply.ts";
 import { Deadline } from "#l7-router/wheel.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, ListenerLimits } from "../engine.ts";
+import { tlsFactsOf } from "../listener-tls.ts";
+import type { TlsFacts } from "../listener-tls.ts";
 import { BodyReader } from "./body-reader.ts";
 import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
@@ -39,6 +41,7 @@ const emptyHead: RawHead = { method: "", target: "", version: "1.1", headers: []
 export class WireClient extends Deadline implements Downstream, OutboxOwner {
   readonly peer: string;
   readonly local: string;
+  readonly tls: TlsFacts | undefined;
   head = emptyHead;
   readonly #socket: Socket;
   readonly #owner: ClientOwner;
@@ -69,6 +72,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     const bytes = parseAddress(socket.remoteAddress ?? "");
     this.peer = bytes ? formatAddress(bytes) : "";
     this.local = formatSocketAddress(socket.localAddress ?? "", socket.localPort ?? 0);
+    this.tls = tlsFactsOf(socket);
     socket.on("error", () => {}); // A reset is told by 'close'.
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);

@@ -1,15 +1,17 @@
 import type { Socket } from "node:net";
+import { createServer } from "node:tls";
 import type { TcpListener } from "#shared/net/listen.ts";
-import { listenTcp } from "#shared/net/listen.ts";
+import { listenServer, listenTcp } from "#shared/net/listen.ts";
 import { headerLinesMax } from "#l7-router/head.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
 import type { Downstream, DownstreamTaker, Listener, ListenerLimits, ListenerOptions } from "../engine.ts";
+import { tlsOptions } from "../listener-tls.ts";
 import { WireClient } from "./client.ts";
 import type { ClientOwner } from "./client.ts";
 import type { HeadBounds } from "./head-parser.ts";
 
-/** An HTTP/1.1 listener without TLS, on raw sockets. */
+/** An HTTP/1.1 listener on raw sockets, or those of node:tls. */
 export class WireListener implements Listener, ClientOwner {
   readonly wheel: Wheel;
   readonly #options: ListenerOptions;
@@ -27,9 +29,20 @@ export class WireListener implements Listener, ClientOwner {
   }
 
   async listen(): Promise<void> {
-    const { address } = this.#options;
+    const { address, tls, onHandshakeFailed } = this.#options;
     const onConnection = (socket: Socket) => void this.#clients.add(new WireClient(socket, this));
-    this.#listener = await listenTcp({ address, allowHalfOpen: true, onConnection });
+    if (!tls) {
+      this.#listener = await listenTcp({ address, allowHalfOpen: true, onConnection });
+      return;
+    }
+    const options = { ...tlsOptions(tls, this.#limits.headMs), allowHalfOpen: true, noDelay: true };
+    const server = createServer(options, onConnection);
+    tls.certificates.attach(server);
+    server.on("tlsClientError", (_error, socket) => {
+      onHandshakeFailed();
+      socket.destroy();
+    });
+    this.#listener = await listenServer(server, address);
   }
 
   get address(): string {

@@ -1,0 +1,148 @@
+import type { L7RouterConfig, ListenerConfig } from "#shared/config/schema/l7-router.ts";
+import { UsageError, messageOf } from "#shared/core/error.ts";
+import { Certificates, readCertificates } from "#shared/net/certificates.ts";
+import type { ReadCertificates } from "#shared/net/certificates.ts";
+import { makeDemoCertificate } from "#shared/net/demo-certificate.ts";
+import type { Host } from "#shared/server/service.ts";
+import { watchFile } from "#shared/server/watch.ts";
+import type { ListenerTls } from "./engine/listener-tls.ts";
+import type { Entrance } from "./entrance.ts";
+
+/** By the address of their listener: read and checked, not in use yet. */
+export type PreparedEntrances = ReadonlyMap<string, PreparedEntrance>;
+
+interface PreparedEntrance {
+  readonly entrance: Entrance;
+  readonly read: ReadCertificates | undefined;
+}
+
+const plain: Entrance = { tls: undefined, hsts: undefined, redirectPort: undefined };
+
+/** The listeners' side of the config, and the certificates that they show. */
+export class Entrances {
+  readonly #host: Host;
+  #config: L7RouterConfig;
+  #entrances = new Map<string, Entrance>();
+  #watched: readonly { close(): void }[] = [];
+
+  constructor(config: L7RouterConfig, host: Host) {
+    this.#config = config;
+    this.#host = host;
+  }
+
+  of(address: string): Entrance {
+    return this.#entrances.get(address) ?? plain;
+  }
+
+  /** Reads what is new; nothing changes yet.
+   * @throws {UsageError} for what the operator must mend */
+  async prepare(config: L7RouterConfig): Promise<PreparedEntrances> {
+    const prepared = new Map<string, PreparedEntrance>();
+    for (const listener of config.listeners) {
+      const { address } = listener;
+      const former = this.#entrances.get(address);
+      checkUnchanged(listener, former);
+      const read = await this.#read(listener, config);
+      prepared.set(address, { read, entrance: entranceOf(listener, read, former) });
+    }
+    return prepared;
+  }
+
+  /** From the next handshake and the next request on. Connections that are open stay. */
+  use(config: L7RouterConfig, prepared: PreparedEntrances): void {
+    this.#config = config;
+    this.#entrances = new Map(Array.from(prepared, ([address, { entrance }]) => [address, entrance]));
+    for (const { entrance, read } of prepared.values()) if (read) entrance.tls?.certificates.replace(read);
+    this.close();
+    this.#watched = filesOf(config).map((file) => watchFile(file, () => void this.#readAgain()));
+  }
+
+  /** For status, by address. */
+  status(address: string): Record<string, unknown> {
+    const { tls, hsts, redirectPort } = this.of(address);
+    if (!tls) return redirectPort === undefined ? {} : { redirectToHttps: redirectPort };
+    const { certificates, clientCertificates } = tls;
+    return { tls: { certificates: certificates.status(), clientCertificates, hsts: hsts ?? null } };
+  }
+
+  close(): void {
+    for (const watcher of this.#watched) watcher.close();
+    this.#watched = [];
+  }
+
+  async #read({ address, tls }: ListenerConfig, config: L7RouterConfig): Promise<ReadCertificates | undefined> {
+    if (!tls) return undefined;
+    const rules = { minVersion: tls.minVersion, clientCa: tls.clientCertificates?.ca };
+    if (tls.certificates) return readCertificates(tls.certificates, rules);
+    const names = namesOf(config);
+    const demo = await makeDemoCertificate(names, Date.now());
+    this.#host.log.warn({ address, names }, "demo_certificate");
+    return readCertificates([demo], rules);
+  }
+
+  /** A file has changed. What cannot be read leaves everything as it is. */
+  async #readAgain(): Promise<void> {
+    const config = this.#config;
+    try {
+      for (const listener of config.listeners) {
+        const { tls } = this.of(listener.address);
+        if (!listener.tls?.certificates || !tls) continue;
+        const read = await this.#read(listener, config);
+        if (read && this.#config === config) tls.certificates.replace(read);
+      }
+      this.#host.log.info({}, "certificates_reloaded");
+    } catch (error) {
+      this.#host.log.error({ error: messageOf(error) }, "certificates_refused");
+    }
+  }
+}
+
+/** A listener's sockets are made with these.
+ * @throws {UsageError} if they have changed */
+function checkUnchanged({ address, tls }: ListenerConfig, former: Entrance | undefined): void {
+  if (!former) return;
+  if ((former.tls === undefined) !== (tls === undefined))
+    throw new UsageError(`listeners: tls of ${address} changes only by a restart`);
+  if (tls && former.tls?.clientCertificates !== wishOf(tls.clientCertificates))
+    throw new UsageError(`listeners: clientCertificates of ${address} change only by a restart`);
+}
+
+function entranceOf(
+  { tls, redirectToHttps }: ListenerConfig,
+  read: ReadCertificates | undefined,
+  former: Entrance | undefined,
+): Entrance {
+  if (!tls || !read) return { tls: undefined, hsts: undefined, redirectPort: redirectToHttps };
+  const certificates = former?.tls?.certificates ?? new Certificates(read);
+  return {
+    tls: { certificates, clientCertificates: wishOf(tls.clientCertificates) },
+    hsts: tls.hsts && hstsOf(tls.hsts),
+    redirectPort: undefined,
+  };
+}
+
+type TlsConfig = NonNullable<ListenerConfig["tls"]>;
+
+function wishOf(clientCertificates: TlsConfig["clientCertificates"]): ListenerTls["clientCertificates"] {
+  if (!clientCertificates) return "none";
+  return clientCertificates.required ? "required" : "optional";
+}
+
+/** @see RFC 6797 §6.1 */
+function hstsOf({ maxAge, includeSubDomains, preload }: NonNullable<TlsConfig["hsts"]>): string {
+  const seconds = Math.floor(maxAge / 1_000);
+  return `max-age=${seconds}${includeSubDomains ? "; includeSubDomains" : ""}${preload ? "; preload" : ""}`;
+}
+
+/** The hosts of the routes: what a demo certificate is for. */
+function namesOf({ routes }: L7RouterConfig): string[] {
+  return Array.from(new Set(["localhost", ...routes.flatMap(({ match }) => match.host ?? [])]));
+}
+
+function filesOf({ listeners }: L7RouterConfig): string[] {
+  const files = listeners.flatMap(({ tls }) => [
+    ...(tls?.certificates ?? []).flatMap(({ cert, key }) => [cert, key]),
+    ...(tls?.clientCertificates ? [tls.clientCertificates.ca] : []),
+  ]);
+  return Array.from(new Set(files));
+}
