@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import https from "node:https";
 import { buffer } from "node:stream/consumers";
 import tls from "node:tls";
@@ -40,7 +41,7 @@ async function ask(
     ...options,
   });
   request.end(body);
-  const [response] = (await once(request, "response")) as [import("node:http").IncomingMessage];
+  const [response] = (await once(request, "response")) as [IncomingMessage];
   const text = (await buffer(response)).toString("latin1");
   return { status: response.statusCode ?? 0, headers: response.headers, body: text };
 }
@@ -86,7 +87,7 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     expect(answer.headers["strict-transport-security"]).toBe("max-age=3600; includeSubDomains");
     expect(rig.backend.requests[0]?.values("x-forwarded-proto")).toEqual(["https"]);
     expect(rig.backend.requests[0]?.values("forwarded")[0]).toContain("proto=https");
-    const health = await ask(rig, { path: "/health" } as Ask);
+    const health = await ask(rig, { path: "/health" });
     expect(health.headers["strict-transport-security"]).toBe("max-age=3600; includeSubDomains");
   });
 
@@ -103,7 +104,7 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     await using rig = await Rig.start(withTls(engine, { minVersion: "TLSv1.3" }, [site]));
     await expect(shownTo(rig, "www.stream.test", { maxVersion: "TLSv1.2" })).rejects.toThrow(/alert|version/);
     expect(await shownTo(rig, "www.stream.test")).toBe("www.stream.test");
-    expect(rig.host.metrics.value("watershed_http_handshakes_failed_total", {})).toBe(1);
+    expect(await rig.host.metrics.render()).toMatch(/^watershed_http_handshakes_failed_total\{.*\} 1$/m);
   });
 
   describe("certificates of clients", () => {
@@ -224,7 +225,6 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     await using rig = await Rig.start({ ...options, endpoints: [`127.0.0.1:${port}`], scripts: [] });
     const client = new WebSocket(`wss://${rig.address}/`, [], {
       rejectUnauthorized: false,
-      servername: "www.stream.test",
       headers: { host: "www.stream.test" },
     });
     await once(client, "open");

@@ -29,7 +29,7 @@ export class WireListener implements Listener, ClientOwner {
   }
 
   async listen(): Promise<void> {
-    const { address, tls, onHandshakeFailed } = this.#options;
+    const { address, tls } = this.#options;
     const onConnection = (socket: Socket) => void this.#clients.add(new WireClient(socket, this));
     if (!tls) {
       this.#listener = await listenTcp({ address, allowHalfOpen: true, onConnection });
@@ -39,7 +39,7 @@ export class WireListener implements Listener, ClientOwner {
     const server = createServer(options, onConnection);
     tls.certificates.attach(server);
     server.on("tlsClientError", (_error, socket) => {
-      onHandshakeFailed();
+      this.#options.onHandshakeFailed();
       socket.destroy();
     });
     this.#listener = await listenServer(server, address);
