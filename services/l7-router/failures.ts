@@ -16,3 +16,10 @@ export function stalled(who: "server" | "client"): TrafficError {
 export function clientGone(): TrafficError {
   return new TrafficError("CLIENT_GONE", "the client left before its answer was whole", { origin: "downstream" });
 }
+
+const gatewayFailures: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/** What a gateway says that could not reach what is behind it: counts against the endpoint, unlike a server's own 500. */
+export function isGatewayFailure(status: number): boolean {
+  return gatewayFailures.has(status);
+}

@@ -3,10 +3,10 @@ import type { Reason } from "#shared/core/error.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import { admit } from "./admit.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, UpstreamRequest } from "./engine/engine.ts";
-import { entranceRefusal, setHsts } from "./entrance.ts";
+import { entranceRefusal } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import { identify } from "./identify.ts";
-import { late, stalled } from "./failures.ts";
+import { isGatewayFailure, late, stalled } from "./failures.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
 import { valueOf } from "./headers.ts";
@@ -26,10 +26,6 @@ import { Tries } from "./tries.ts";
 import type { TriesOwner } from "./tries.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 import { Deadline } from "./wheel.ts";
-
-// What a gateway says that could not reach what is behind it: counts against the endpoint, unlike a server's own 500.
-const gatewayFailures: ReadonlySet<number> = new Set([502, 503, 504]);
-const noTrailers: HeaderList = [];
 
 /** Whose turn it is: the client's, within its body; the server's, before its answer and within it; the client's, to take it. */
 type Waiting = "body" | "answer" | "server" | "client";
@@ -63,7 +59,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#site = site;
     this.#entrance = entrance;
     this.#last = last;
-    this.#passage = new Passage(downstream, site.host);
+    this.#passage = new Passage(downstream, site.host, entrance.hsts);
     site.count(1);
   }
 
@@ -79,10 +75,9 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       this.#downstream.expectBody(head.framing, head.upgrade);
       const forwarded = identify(head, this.#downstream, this.#site);
       this.#passage.identified(head.path, forwarded);
-      if (this.#answerHere(head, forwarded)) return;
-      const turnedAway = entranceRefusal(head, this.#downstream.tls, this.#entrance);
-      if (turnedAway) return this.#refuse(turnedAway, this.#closes());
-      const admitted = admit(head, snapshot, viaName, this.#passage);
+      if (this.#answerHere(head)) return;
+      const elsewhere = entranceRefusal(head, this.#downstream.tls, this.#entrance);
+      const admitted = elsewhere ?? admit(head, snapshot, viaName, this.#passage);
       if ("status" in admitted) this.#refuse(admitted, this.#closes());
       else this.#send(head, forwarded, admitted);
     } catch (error) {
@@ -92,13 +87,12 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
 
   /** Answers what the router answers itself.
    * @returns whether it did */
-  #answerHere(head: RequestHead, { requestId }: Forwarded): boolean {
+  #answerHere(head: RequestHead): boolean {
     const kind = ownAnswerOf(head);
     if (!kind) return false;
-    const own = this.#ownLines(requestId);
     this.#isReplied = true;
     this.#wait("client", this.#timeouts.idleMs);
-    const options = { unhealthy: this.#site.unhealthy(), own, close: this.#closes() };
+    const options = { unhealthy: this.#site.unhealthy(), own: this.#passage.ownLines(), close: this.#closes() };
     this.#passage.answeredHere(kind, answerOwn(kind, this.#downstream, options));
     this.#downstream.flush();
     return true;
@@ -183,13 +177,12 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   onAnswer({ status, statusText, headers, framing }: AnswerHead): void {
     try {
       this.#isAnswered = true;
-      this.#tries?.answered(gatewayFailures.has(status) ? "UNHEALTHY" : undefined);
+      this.#tries?.answered(isGatewayFailure(status) ? "UNHEALTHY" : undefined);
       this.#passage.status = status;
       const isEvents = valueOf(headers, "content-type")?.startsWith("text/event-stream") ?? false;
       this.#silentMs = isEvents ? this.#timeouts.idleMs : this.#timeouts.bodyMs; // Events may be far apart.
       this.#wait("server", this.#silentMs);
-      const lines = incomingHeaders(headers, this.#site.viaName, this.#passage.requestId, status);
-      if (this.#entrance.hsts !== undefined) setHsts(lines, this.#entrance.hsts);
+      const lines = incomingHeaders(headers, this.#site.viaName, this.#passage, status);
       this.#downstream.begin({ status, statusText, headers: lines, framing }, this.#closes());
     } catch (error) {
       this.onFailure(error);
@@ -220,7 +213,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     if (!this.#downstream.isWhole) this.#connection.cancel(this);
     this.#tries?.release();
     this.#wait("client", this.#timeouts.idleMs);
-    this.#downstream.end(this.#head?.version === "1.0" ? noTrailers : passableTrailers(trailers));
+    this.#downstream.end(this.#head?.version === "1.0" ? [] : passableTrailers(trailers));
     this.#downstream.flush();
   }
 
@@ -230,7 +223,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#tries?.release();
     this.#site.wheel.disarm(this);
     this.#passage.status = 101;
-    const lines = incomingHeaders(headers, this.#site.viaName, this.#passage.requestId, 101);
+    const lines = incomingHeaders(headers, this.#site.viaName, this.#passage, 101);
     lines.push("Connection", "Upgrade", "Upgrade", "websocket");
     const client = this.#downstream.switchProtocols(lines);
     const { clock } = this.#site.host;
@@ -287,15 +280,8 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#isReplied = true;
     this.#passage.refused(refused);
     this.#wait("client", this.#timeouts.idleMs);
-    reply(this.#downstream, refused, this.#ownLines(this.#passage.requestId), close);
+    reply(this.#downstream, refused, this.#passage.ownLines(), close);
     this.#downstream.flush();
-  }
-
-  /** Of every answer that the router itself gives. */
-  #ownLines(requestId: string): string[] {
-    const lines = requestId === "" ? [] : ["X-Request-Id", requestId];
-    if (this.#entrance.hsts !== undefined) setHsts(lines, this.#entrance.hsts);
-    return lines;
   }
 
   #finish(): void {

@@ -1,7 +1,9 @@
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
+import { setHsts } from "./entrance.ts";
 import { hopsLeft } from "./own-answers.ts";
+import type { Passage } from "./passage.ts";
 import { hasTraceparent, rebuiltHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
@@ -46,9 +48,15 @@ function framingLines(head: RequestHead): string[] {
 
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
-export function incomingHeaders(headers: HeaderList, viaName: string, requestId: string, status: number): string[] {
+export function incomingHeaders(
+  headers: HeaderList,
+  viaName: string,
+  { requestId, hsts }: Pick<Passage, "requestId" | "hsts">,
+  status: number,
+): string[] {
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
+  if (hsts !== undefined) setHsts(lines, hsts);
   return lines;
 }
 

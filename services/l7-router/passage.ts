@@ -42,8 +42,11 @@ export class Passage {
   readonly #host: Host;
   readonly #downstream: Downstream;
   readonly traceId: string | undefined;
+  /** The value of Strict-Transport-Security in every answer. */
+  readonly hsts: string | undefined;
 
-  constructor(downstream: Downstream, host: Host) {
+  constructor(downstream: Downstream, host: Host, hsts: string | undefined) {
+    this.hsts = hsts;
     this.#downstream = downstream;
     this.#host = host;
     this.startedMs = host.clock.nowMs();
@@ -57,6 +60,13 @@ export class Passage {
     this.path = path;
     this.requestId = requestId;
     this.client = client;
+  }
+
+  /** Header lines of every answer that the router itself gives. */
+  ownLines(): string[] {
+    const lines = this.requestId === "" ? [] : ["X-Request-Id", this.requestId];
+    if (this.hsts !== undefined) lines.push("Strict-Transport-Security", this.hsts);
+    return lines;
   }
 
   take(route: CompiledRoute): void {

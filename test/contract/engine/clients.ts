@@ -91,7 +91,7 @@ export function describeClients(engine: EngineName): void {
       await using rig = await Rig.start({
         engine,
         scripts: [{ onHead: ({ socket }) => void socket.write("HTTP/1.1 100 Continue\r\n\r\n") }],
-        config: { timeouts: { body: "100ms", request: "20ms" } },
+        config: { timeouts: { body: "600ms", request: "500ms" } },
       });
       const client = await rig.client();
       client.send(head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"));

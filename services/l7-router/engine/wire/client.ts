@@ -14,7 +14,6 @@ import { Deadline } from "#l7-router/wheel.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, ListenerLimits } from "../engine.ts";
 import { tlsFactsOf } from "../listener-tls.ts";
-import type { TlsFacts } from "../listener-tls.ts";
 import { BodyReader } from "./body-reader.ts";
 import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
@@ -41,7 +40,7 @@ const emptyHead: RawHead = { method: "", target: "", version: "1.1", headers: []
 export class WireClient extends Deadline implements Downstream, OutboxOwner {
   readonly peer: string;
   readonly local: string;
-  readonly tls: TlsFacts | undefined;
+  readonly tls: Downstream["tls"];
   head = emptyHead;
   readonly #socket: Socket;
   readonly #owner: ClientOwner;
