@@ -100,7 +100,7 @@ describeInContainers("the command line and the stack in containers", () => {
     const out = await say("status");
     expect(out).toMatch(/name servers +2\/2/);
     expect(out).toMatch(/routers +4\/4/);
-    expect(out).toMatch(/forwarders +8\/8 +96\/96/);
+    expect(out).toMatch(/forwarders +8\/8 +104\/104/);
     expect(out).toContain("10.139.1.9:9100");
   });
 
