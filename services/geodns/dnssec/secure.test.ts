@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ecs } from "#test/support/dns.ts";
 import type { QueryOptions, ReadRecord } from "#test/support/dns.ts";
 import { ask as askServer } from "#test/support/geodns-answers.ts";
 import { signersOf, unsignedOf } from "#test/support/dnssec.ts";
@@ -160,6 +161,30 @@ describe("the rcode of a name that is not there", () => {
     const reply = ask({ type: types.NXNAME, ...withDo });
     expect(reply).toMatchObject({ rcode: 1, answers: [], authority: [] });
     expect(reply.opt?.options.get(15)?.readUInt16BE(0)).toBe(30);
+  });
+});
+
+describe("beside DO", () => {
+  it("what the server says of itself is not signed", () => {
+    const reply = ask({ name: "id.server", type: 16, class: 3, ...withDo });
+    expect(reply).toMatchObject({ rcode: 0, authority: [], opt: { flags: dnssecOk } });
+    expect(typesOf(reply.answers)).toEqual([16]);
+  });
+
+  it("NSID and a client subnet are answered as ever, with signatures", () => {
+    const options = [ecs(1, 24, [127, 1, 0]), [3, Buffer.alloc(0)]] as const;
+    const reply = ask({ edns: { flags: dnssecOk, options } });
+    expect(typesOf(reply.answers)).toEqual([1, 1, types.RRSIG]);
+    expect(reply.answers[0]!.text).toMatch(/^198\.51\.100\./);
+    expect(reply.opt?.options.get(3)?.toString()).toBe("ns1");
+    expect(reply.opt?.options.get(8)?.[2]).toBe(24);
+    expect(unsignedOf(reply, key)).toEqual([]);
+  });
+
+  it("a question outside every dnsZone is refused with its reason, and without proofs", () => {
+    const reply = ask({ name: "example.org", ...withDo });
+    expect(reply).toMatchObject({ rcode: 5, answers: [], authority: [], opt: { flags: dnssecOk } });
+    expect(reply.opt?.options.get(15)?.readUInt16BE(0)).toBe(20);
   });
 });
 
