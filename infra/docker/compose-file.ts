@@ -107,10 +107,12 @@ x-confined: &confined
   <<: *node
   security_opt: ["no-new-privileges:true"]
 
-# nft and conntrack have NET_ADMIN as a file capability, which no-new-privileges would take away.
+# Listeners that change no byte are carried by the kernel. nft and conntrack have NET_ADMIN as a file capability, which
+# no-new-privileges would take away.
 x-l4-forwarder: &l4-forwarder
   <<: *node
   cap_add: [NET_ADMIN]
+  sysctls: { net.ipv4.ip_unprivileged_port_start: 0, net.ipv4.ip_forward: 1 }
 
 x-client: &client
   <<: *confined

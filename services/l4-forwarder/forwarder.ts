@@ -99,8 +99,8 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     return explain(query, [...this.#listeners.values()], this.#kernel);
   }
 
-  findDecision(id: string): Decision | undefined {
-    return this.#userspace.find(id);
+  async findDecision(id: string): Promise<Decision | undefined> {
+    return this.#userspace.find(id) ?? (await this.#kernel.findDecision(id));
   }
 
   pools(): Iterable<Pool> {

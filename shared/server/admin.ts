@@ -13,6 +13,7 @@ import { ConnectionLimit } from "#shared/net/connection-limit.ts";
 import { Cuts } from "#shared/net/cuts.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
+import type { Decision } from "#shared/observe/decisions.ts";
 import { addCuts } from "./admin-cuts.ts";
 import { guard } from "./admin-guard.ts";
 import { streamEvents } from "./admin-events.ts";
@@ -24,7 +25,7 @@ export interface AdminNode {
   ready(): { readonly ready: boolean; readonly reason: string };
   status(): Record<string, unknown>;
   explain(query: URLSearchParams): Record<string, unknown>;
-  findDecision(id: string): Record<string, unknown> | undefined;
+  findDecision(id: string): Decision | undefined | Promise<Decision | undefined>;
   pools(): Iterable<AdminPool>;
   reload(): Promise<{ readonly revision: number }>;
   drain(): void;
@@ -117,9 +118,9 @@ function addReads(app: Hono, node: AdminNode): void {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
     });
   });
-  app.get("/decisions/:id", (c) => {
+  app.get("/decisions/:id", async (c) => {
     const id = c.req.param("id");
-    const decision = node.host.decisions.find(id) ?? node.findDecision(id);
+    const decision = node.host.decisions.find(id) ?? (await node.findDecision(id));
     return decision ? c.json(decision) : c.json({ error: `no decision is recorded under ${id}` }, 404);
   });
 }

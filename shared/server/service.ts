@@ -34,7 +34,7 @@ export interface Service<Config> {
    * @throws {UsageError} if the query does not say enough */
   explain(query: URLSearchParams): Record<string, unknown>;
   /** A recorded decision that the decision log does not hold, such as that of a live connection. */
-  findDecision?(id: string): Decision | undefined;
+  findDecision?(id: string): Decision | undefined | Promise<Decision | undefined>;
   /** Files beside the config that it is made of: --watch reloads when one of them changes. */
   files?(): readonly string[];
   pools(): Iterable<AdminPool>;

@@ -16,7 +16,7 @@ export function forwarderConfig(
   const servers = serversOf(topology, plan, zone);
   const carried = servicesOf(topology.services).filter(([, { port }]) => port !== undefined);
   return {
-    mode: "userspace",
+    mode: plan.forwarderMode,
     listeners: carried.map(([name, { port, proxyProtocol }]) => ({
       address: `${node.address}:${port}`,
       protocol: protocolOf[name] === "udp" ? "udp" : "tcp",

@@ -22,6 +22,8 @@ export interface Seat {
 export interface AddressPlan {
   readonly dnsPort: number;
   readonly routerPort: number;
+  /** Who moves the bytes of a forwarder. */
+  readonly forwarderMode: "userspace" | "auto";
   nameServer(i: number): Seat;
   router(region: Region, i: number): Seat;
   forwarder(zone: Zone, i: number): Seat;
@@ -49,6 +51,7 @@ function loopback({ nameServerNumber }: Topology): AddressPlan {
   return {
     dnsPort: 5300,
     routerPort: 8080,
+    forwarderMode: "userspace", // The rules of this host are its own.
     nameServer: (i) => seat(`127.${nameServerNumber}.0.${i}`),
     router: (region, i) => seat(`127.${region.number}.0.${i}`),
     forwarder: (zone, i) => seat(zoneHost(zone, i)),
@@ -79,6 +82,7 @@ function containers({ nameServerNumber, containers: { firstOctet } }: Topology):
   return {
     dnsPort: 53,
     routerPort: 80,
+    forwarderMode: "auto", // A container has rules of its own.
     nameServer(i) {
       const address = at(nameServerNumber, 0, i);
       const adminHost = at(containerOctets.control, nameServerNumber, i);

@@ -28,6 +28,9 @@ export const workers = 3;
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
+/** One is carried by forwarders in userspace, the other in the kernel. */
+const paths = "/api/users,/film/7";
+
 /** One client that sends requests all the time, inside its container. */
 export class LoadRun implements AsyncDisposable {
   readonly client: string;
@@ -46,7 +49,7 @@ export class LoadRun implements AsyncDisposable {
   /** Resolves once its first answer has come. */
   static async start(client: string, containerId: string, site: string): Promise<LoadRun> {
     const program = await readFile(path.join(import.meta.dirname, "load.ts"), "utf8");
-    const node = ["node", "--input-type=module-typescript", "--eval", program, site, "/api/users", String(workers)];
+    const node = ["node", "--input-type=module-typescript", "--eval", program, site, paths, String(workers)];
     const child = spawn("docker", ["exec", "--interactive", containerId, ...node], {
       stdio: ["pipe", "pipe", "inherit"],
     });

@@ -1,4 +1,4 @@
-// A load generator. It runs inside the client containers: node --eval TEXT SITE PATH WORKERS, so it imports nothing of ours.
+// A load generator. It runs inside the client containers: node --eval TEXT SITE PATHS WORKERS, so it imports nothing of ours.
 //
 // Each worker is a client as browsers are: it asks the name servers of its resolv.conf and keeps the answer for its TTL,
 // sends one GET after the other, each on a connection of its own, and tries the next address where one is silent.
@@ -7,7 +7,8 @@ import { Resolver } from "node:dns/promises";
 import http from "node:http";
 import { createInterface } from "node:readline";
 
-const [site = "", path = "/", workers = "1"] = process.argv.slice(1);
+const [site = "", wanted = "/", workers = "1"] = process.argv.slice(1);
+const paths = wanted.split(","); // asked for in turn
 
 const connectLimitMs = 1_000;
 const answerLimitMs = 5_000; // longer than three attempts of a router of 1 s each
@@ -45,7 +46,7 @@ async function work(): Promise<void> {
     counts.requests++;
     try {
       if (startedMs >= answers.untilMs) answers = await resolve(resolver);
-      const region = await getFromAny(answers);
+      const region = await getFromAny(answers, paths[counts.requests % paths.length] ?? "/");
       counts.regions[region] = (counts.regions[region] ?? 0) + 1;
     } catch (error) {
       if (counts.failed++ < failuresShownMax)
@@ -62,11 +63,11 @@ async function resolve(resolver: Resolver): Promise<Answers> {
 }
 
 /** An address that fails is tried last from then on, until the name is resolved anew. */
-async function getFromAny(answers: Answers): Promise<string> {
+async function getFromAny(answers: Answers, path: string): Promise<string> {
   const said: string[] = [];
   for (const address of answers.addresses) {
     try {
-      return await get(address);
+      return await get(address, path);
     } catch (error) {
       if (!(error instanceof Silence)) throw error;
       said.push(`${address}: ${error.message}`);
@@ -87,7 +88,7 @@ class Silence extends Error {
 }
 
 /** @returns the region that answered */
-function get(address: string): Promise<string> {
+function get(address: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let connected = false;
     const request = http.get({ host: address, path, headers: { host: site }, agent: false });

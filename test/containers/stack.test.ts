@@ -103,6 +103,26 @@ describeInContainers("the stack in containers", () => {
     expect(JSON.parse(film!)).toMatchObject({ id: 7 });
   });
 
+  it("the kernel carries every listener but that of api, which speaks PROXY", async () => {
+    for (const { name } of stack.nodes.filter(({ service }) => service === "l4-forwarder")) {
+      const status = await (await stack.admin(name, "/status")).json();
+      const { listeners } = status as { listeners: { pool: string; mode: string; why: string }[] };
+      for (const { pool, mode, why } of listeners)
+        expect([pool, mode, why]).toEqual(
+          pool === "api"
+            ? [pool, "userspace", "PROXY headers change the bytes of a connection"]
+            : [pool, "kernel", "nftables can be used"],
+        );
+    }
+  });
+
+  it("a trace shows which server the kernel has chosen", async () => {
+    const ask = ["node", "infra/cli/main.ts", "trace", "--from", "DE", "/film/7"];
+    expect(await say("client-de", ...ask)).toMatch(
+      /→ eu-west-[ab]\/l4-[12] → web-[1-4] 10\.139\.[12]\.9 \(round-robin, in the kernel\) → 200 in /,
+    );
+  });
+
   it("every router knows both forwarders of both of its zones", async () => {
     for (const { name, region } of stack.nodes.filter(({ service }) => service === "l7-router"))
       for (const { endpoints } of await stack.pools(name))

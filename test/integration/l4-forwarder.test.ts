@@ -109,7 +109,7 @@ describe("a connection", () => {
     let held = 0;
     for await (const chunk of client as AsyncIterable<Buffer>) {
       hash.update(chunk);
-      held = Math.max(held, Number(forwarder.service.findDecision(id)?.["heldDown"] ?? 0));
+      held = Math.max(held, Number((await forwarder.service.findDecision(id))?.["heldDown"] ?? 0));
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(hash.digest("hex")).toBe(sha256(bytes));
@@ -128,7 +128,7 @@ describe("a connection", () => {
     expect((await outcome(client)).end).toBe("reset");
     expect(await ended.promise).toBe("reset");
     await forwarder.service.finish();
-    expect(forwarder.service.findDecision(name)).toMatchObject({ reason: "IDLE" });
+    expect(await forwarder.service.findDecision(name)).toMatchObject({ reason: "IDLE" });
   });
 
   it("is one of 500 at the same time, each with its own bytes", async () => {
@@ -173,7 +173,10 @@ describe("when servers refuse", () => {
       const name = nameOf(client);
       client.end("early bytes");
       expect((await outcome(client)).bytes.toString()).toBe("alive\nearly bytes");
-      const decision = forwarder.service.findDecision(name) as { server: string; attempts: { outcome: string }[] };
+      const decision = (await forwarder.service.findDecision(name)) as {
+        server: string;
+        attempts: { outcome: string }[];
+      };
       expect(decision.server).toBe(alive.address);
       outcomes.push(decision.attempts.map((attempt) => attempt.outcome).join());
     }
@@ -195,7 +198,7 @@ describe("when servers refuse", () => {
     const unlucky = await connect(address);
     const name = nameOf(unlucky);
     expect((await outcome(unlucky)).end).toBe("reset");
-    expect(forwarder.service.findDecision(name)).toMatchObject({
+    expect(await forwarder.service.findDecision(name)).toMatchObject({
       reason: "CONNECT_FAILED",
     });
     expect(await closing).toMatchObject({ listener: address });
@@ -239,7 +242,7 @@ describe("when servers do not answer the connect", () => {
     for (let i = 0; i < 2; i++) {
       const client = await connect(forwarder.listener("web").address);
       expect(await readLine(client)).toBe("alive");
-      attempts.push(forwarder.service.findDecision(nameOf(client))?.["attempts"]);
+      attempts.push((await forwarder.service.findDecision(nameOf(client)))?.["attempts"]);
     }
     expect(attempts).toContainEqual([
       expect.objectContaining({ outcome: "CONNECT_TIMEOUT" }),
@@ -257,7 +260,7 @@ describe("when servers do not answer the connect", () => {
     const name = nameOf(client);
     expect((await outcome(client)).end).toBe("reset");
     await forwarder.service.finish();
-    const decision = forwarder.service.findDecision(name);
+    const decision = await forwarder.service.findDecision(name);
     expect(decision).toMatchObject({ reason: "CONNECT_TIMEOUT", attempts: [{ outcome: "CONNECT_TIMEOUT" }] });
   });
 
@@ -273,7 +276,7 @@ describe("when servers do not answer the connect", () => {
     client.write("early", () => client.resetAndDestroy());
     await closed(client);
     await forwarder.service.finish();
-    expect(forwarder.service.findDecision(name)).toMatchObject({ reason: "CLIENT_GONE" });
+    expect(await forwarder.service.findDecision(name)).toMatchObject({ reason: "CLIENT_GONE" });
     const [endpoint] = [...forwarder.service.pools()].flatMap(({ endpoints }) => endpoints);
     expect(endpoint).toMatchObject({ active: 0, eligible: true });
   });

@@ -82,7 +82,7 @@ describe("drain", () => {
     const name = nameOf(client);
     const [end] = await Promise.all([outcome(client), forwarder.service.close()]);
     expect(end.end).toBe("reset");
-    expect(forwarder.service.findDecision(name)).toMatchObject({ reason: "DRAINING" });
+    expect(await forwarder.service.findDecision(name)).toMatchObject({ reason: "DRAINING" });
   });
 });
 

@@ -84,6 +84,6 @@ describe("connections of a server that checks take out", () => {
     if (onDown === "keep") expect(await readLine(client)).toBe("still here");
     await forwarder.service.finish();
     const reason = onDown === "keep" ? "OK" : "UNHEALTHY";
-    expect(forwarder.service.findDecision(name)).toMatchObject({ reason });
+    expect(await forwarder.service.findDecision(name)).toMatchObject({ reason });
   });
 });

@@ -56,7 +56,7 @@ describe.each(["v1", "v2"] as const)("a listener that sends %s", (version) => {
     expect(header).toMatchObject({ version, command: "PROXY", source: { host: "127.49.0.7" } });
     expect(`${header?.source?.host}:${header?.source?.port}`).toBe(name);
     expect(`${header?.destination?.host}:${header?.destination?.port}`).toBe(address);
-    const { connection } = forwarder.service.findDecision(name) as { connection: string };
+    const { connection } = (await forwarder.service.findDecision(name)) as { connection: string };
     expect(uniqueIdOf(header)).toBe(version === "v2" ? connection : undefined);
   });
 
@@ -84,9 +84,9 @@ describe.each(["v1", "v2"] as const)("a listener that accepts %s", (version) => 
     client.end(Buffer.concat([header, Buffer.from("hello")]));
     expect((await outcome(client)).bytes.toString()).toBe("hello");
     expect(got).toMatchObject([{ version: "v2", command: "PROXY", source, destination }]);
-    const decision = forwarder.service.findDecision(name);
+    const decision = await forwarder.service.findDecision(name);
     expect(decision).toMatchObject({ client: "203.0.113.9:4711", downstream: name, bytesUp: 5, bytesDown: 5 });
-    if (version === "v2") expect(forwarder.service.findDecision("request-17")).toEqual(decision);
+    if (version === "v2") expect(await forwarder.service.findDecision("request-17")).toEqual(decision);
     expect(uniqueIdOf(got[0])).toBe(version === "v2" ? "request-17" : decision?.["connection"]);
   });
 

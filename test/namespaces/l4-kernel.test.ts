@@ -280,6 +280,10 @@ describeInNamespaces("forwarding in the kernel", () => {
       async () => (await rows()).filter((row) => row.bytesUp > 0).length === 3,
     );
     expect((await rows()).map(({ server }) => server).toSorted()).toEqual(hosts.map((host) => `${host}:9000`));
+    const { client, server } = (await rows())[0]!;
+    const decision = { mode: "kernel", client, server, attempts: [{ choice: { address: server }, outcome: "OK" }] };
+    expect(await forwarder.admin(`/decisions/${client}`)).toMatchObject(decision);
+    await expect(forwarder.admin("/decisions/10.77.0.1:1")).rejects.toThrow("404");
     const metrics = await forwarder.metrics();
     for (const host of hosts)
       expect(metrics).toContain(`watershed_attempts_total{pool="web",endpoint="${host}:9000",result="OK"`);

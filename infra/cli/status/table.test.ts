@@ -73,6 +73,24 @@ describe("the table of status", () => {
     ]);
   });
 
+  it("says below who moves the bytes of the forwarders' listeners, and why", () => {
+    const inKernel = { mode: "kernel", why: "nftables can be used" };
+    const listeners = [
+      { pool: "web", ...inKernel },
+      { pool: "api", mode: "userspace", why: "PROXY headers change the bytes of a connection" },
+      { pool: "db", ...inKernel },
+    ];
+    const status = { state: "ready", pools: [], listeners };
+    const forwarders = ["a/l4-1", "a/l4-2"].map((name) => report(name, "l4-forwarder", { status }));
+    expect(linesOf(statusText(forwarders, nowMs, { problems: false })).slice(-4)).toEqual([
+      "carried by  listeners  pools  why",
+      "kernel  4  web, db  nftables can be used",
+      "userspace  2  api  PROXY headers change the bytes of a connection",
+      "",
+    ]);
+    expect(statusText(forwarders, nowMs, { problems: true })).not.toContain("carried by");
+  });
+
   it("says of a token that it is another one than the stack's", () => {
     vi.stubEnv("WATERSHED_ADMIN_TOKEN", "wrong");
     expect(statusText(nodes, nowMs, { problems: false })).toContain("401: WATERSHED_ADMIN_TOKEN is not the stack's");

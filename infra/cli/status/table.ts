@@ -2,6 +2,7 @@ import { paintForStdout, renderTable } from "../table.ts";
 import type { Cell, Column } from "../table.ts";
 import { tiersOf } from "../stack/tiers.ts";
 import type { NodeReport } from "./ask.ts";
+import { modeColumns, modeRows } from "./modes.ts";
 import { rowsOf } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
@@ -20,7 +21,7 @@ const columns: readonly Column[] = [
   { title: "last check" },
 ];
 
-/** Name servers first, as a request goes; below, one line a tier sums it up.
+/** Name servers first, as a request goes; below, one line a tier sums it up, and who moves the bytes of the forwarders.
  * @param problems only the rows of what is not up */
 export function statusText(nodes: readonly NodeReport[], nowMs: number, { problems }: { problems: boolean }): string {
   const tiers = tiersOf(nodes)
@@ -30,7 +31,9 @@ export function statusText(nodes: readonly NodeReport[], nowMs: number, { proble
   const cells = rows.map((row) => row.cells);
   const table = cells.length > 0 ? `${renderTable(columns, cells, paintForStdout)}\n` : "";
   const summary = tiers.map(({ title, members, rows: all }) => [title, ...summaryOf(members, all)]);
-  return table + renderTable(summaryColumns, summary, paintForStdout);
+  const carried = problems ? [] : modeRows(nodes);
+  const modes = carried.length > 0 ? `\n${renderTable(modeColumns, carried, paintForStdout)}` : "";
+  return table + renderTable(summaryColumns, summary, paintForStdout) + modes;
 }
 
 const summaryColumns: readonly Column[] = [

@@ -64,7 +64,10 @@ export const connectionDecisionSchema = z.object({
   listener: z.string().optional(),
   client: z.string().nullish(),
   pool: z.string(),
-  attempts: z.array(attemptSchema),
+  /** "userspace" or "kernel". */
+  mode: z.string().optional(),
+  /** How long a connect took is not known where the kernel has made it. */
+  attempts: z.array(attemptSchema.extend({ tookMs: z.number().nullable() })),
   openedAt: z.string().optional(),
   ageMs: z.number().optional(),
   reason: reasonSchema.nullish(),

@@ -70,7 +70,8 @@ function connectionText({ attempt, connection, record }: ConnectionRecord): stri
   const age = decision.ageMs === undefined ? "" : `, opened ${formatAge(decision.ageMs)} ago`;
   const head = `L4  ${record.node}: connection ${connection}${age}, pool ${decision.pool}`;
   const attempts = decision.attempts.map(({ choice, outcome, tookMs }, i) => {
-    return attemptText(i + 1, choice, `${outcome} in ${formatTook(tookMs)}`);
+    if (decision.mode === "kernel") return attemptText(i + 1, choice, outcome, "the kernel chose among its slots");
+    return attemptText(i + 1, choice, tookMs === null ? outcome : `${outcome} in ${formatTook(tookMs)}`);
   });
   return lines(head) + attempts.join("");
 }
@@ -85,11 +86,16 @@ const candidateColumns: readonly Column[] = [
   { title: "weight", align: "right" },
 ];
 
-function attemptText(number: number, choice: Choice | null | undefined, outcome: string): string {
+function attemptText(
+  number: number,
+  choice: Choice | null | undefined,
+  outcome: string,
+  why = "the candidates are not known any more",
+): string {
   if (!choice) return lines(`  attempt ${number}: nobody could be chosen: ${outcome}`);
   const picked = choice.name ?? choice.address ?? "nobody";
   const head = lines(`  attempt ${number}: ${picked} by ${choice.balance} (${reasonText(choice)}): ${outcome}`);
-  if (choice.candidates.length === 0) return head + lines("    the candidates are not known any more");
+  if (choice.candidates.length === 0) return head + lines(`    ${why}`);
   return head + indent(renderTable(candidateColumns, choice.candidates.map(candidateRow), paintForStdout));
 }
 

@@ -211,6 +211,15 @@ describe("the way of a request", () => {
   ];
   it.each(cases)("$name", ({ trace, lines }) => expect(wayLines(trace)).toEqual(lines));
 
+  it("says where the kernel has chosen the server", () => {
+    const [connection] = straight.connections;
+    const attempts = [{ choice: { ...serverChoice, candidates: [] }, outcome: "OK" as const, tookMs: null }];
+    const decision = { ...connection.record.decision, mode: "kernel", attempts };
+    const trace = { ...straight, connections: [{ ...connection, record: { ...connection.record, decision } }] };
+    expect(wayLines(trace).at(-1)).toContain("(round-robin, in the kernel) → 200");
+    expect(detailText(trace)).toContain("by round-robin (OK): OK\n    the kernel chose among its slots\n");
+  });
+
   it("lets no control character of an answering node through", () => {
     const name = "api-3\u001b[2J";
     const [connection] = straight.connections;

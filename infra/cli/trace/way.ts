@@ -77,12 +77,17 @@ function forwarderLines({ http, connections, answer }: Trace): string[] {
   }
   const choice = decision.attempts.at(-1)?.choice;
   const failed = decision.attempts.slice(0, -1).map(({ choice: before, outcome, tookMs }) => {
-    return `    ✗ ${before?.name ?? "nobody"} ${outcome} after ${formatTook(tookMs)}: the forwarder tries another`;
+    const after = tookMs === null ? "" : ` after ${formatTook(tookMs)}`;
+    return `    ✗ ${before?.name ?? "nobody"} ${outcome}${after}: the forwarder tries another`;
   });
   if (!choice?.address)
     return [`  → ${forwarder} → ${choice?.reason ?? decision.reason ?? "no server"} → ${endOf(answer)}`];
   const host = parseSocketAddress(choice.address)?.host ?? choice.address;
-  return [...failed, `  → ${forwarder} → ${choice.name} ${host} (${choiceReason(choice, false)}) → ${endOf(answer)}`];
+  const inKernel = decision.mode === "kernel" ? ", in the kernel" : "";
+  return [
+    ...failed,
+    `  → ${forwarder} → ${choice.name} ${host} (${choiceReason(choice, false)}${inKernel}) → ${endOf(answer)}`,
+  ];
 }
 
 /** "least-connections, 0 active", "round-robin, ZONE_FAILOVER" */

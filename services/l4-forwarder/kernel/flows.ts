@@ -19,14 +19,14 @@ const form =
 /** States in which a connection is over, or as good as. */
 const over = new Set(["TIME_WAIT", "CLOSE", "LAST_ACK"]);
 
-/** The connections under way in the output of `conntrack -L`. */
-export function readFlows(text: string): Flow[] {
+/** The connections in the output of `conntrack -L`: those under way, or also those that the kernel still remembers. */
+export function readFlows(text: string, which: "live" | "all" = "live"): Flow[] {
   const flows: Flow[] = [];
   for (const line of text.split("\n")) {
     const match = form.exec(line);
     if (!match) continue;
     const [, protocol, state = "", client = "", listener = "", clientPort, listenerPort, up, down, mark] = match;
-    if (over.has(state)) continue;
+    if (which === "live" && over.has(state)) continue;
     flows.push({
       protocol: protocol === "udp" ? "udp" : "tcp",
       state,

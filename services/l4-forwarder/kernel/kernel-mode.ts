@@ -1,4 +1,5 @@
 import type { L4ForwarderConfig, L4ListenerConfig } from "#shared/config/schema/l4-forwarder.ts";
+import type { Decision } from "#shared/observe/decisions.ts";
 import type { Host } from "#shared/server/service.ts";
 import { KernelPlane } from "./plane.ts";
 import { approximations } from "./plan/model.ts";
@@ -84,6 +85,11 @@ export class KernelMode {
   /** Rows of `GET /connections`. */
   connections(): readonly Record<string, unknown>[] {
     return this.#plane?.connections() ?? [];
+  }
+
+  /** Of the connection from "ip:port", as the kernel remembers it. */
+  async findDecision(downstream: string): Promise<Decision | undefined> {
+    return this.#plane?.findDecision(downstream);
   }
 
   get count(): number {

@@ -1,7 +1,9 @@
 import type { L4ForwarderConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { Timer } from "#shared/core/clock.ts";
 import { UsageError } from "#shared/core/error.ts";
+import type { Decision } from "#shared/observe/decisions.ts";
 import type { Host } from "#shared/server/service.ts";
+import { findKernelDecision } from "./decision.ts";
 import { readCounters, readFlows } from "./flows.ts";
 import { writeRemoval, writeSlots, writeTable } from "./plan/ruleset.ts";
 import type { KernelTable, SlotPlan } from "./plan/model.ts";
@@ -70,6 +72,13 @@ export class KernelPlane {
   planFor(listener: KernelListener): SlotPlan | undefined {
     const i = this.#listeners.indexOf(listener);
     return this.#table?.services[i]?.plan;
+  }
+
+  /** Of the connection from "ip:port", as the kernel remembers it. */
+  async findDecision(downstream: string): Promise<Decision | undefined> {
+    if (!this.#table) return undefined;
+    const { run } = this.#options;
+    return findKernelDecision(downstream, run, this.#builder.markFilter, this.#table, this.#listeners);
   }
 
   /** From now on these listeners. Connections that are under way stay with their servers.

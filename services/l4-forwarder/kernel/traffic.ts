@@ -111,12 +111,12 @@ export class KernelTraffic {
 }
 
 /** A server that connections go to; its endpoint may have left the config. */
-interface MarkedServer {
+export interface MarkedServer {
   readonly endpoint: Endpoint | undefined;
   readonly listener: KernelListener;
 }
 
-function serversByMark(table: KernelTable, listeners: readonly KernelListener[]): Map<number, MarkedServer> {
+export function serversByMark(table: KernelTable, listeners: readonly KernelListener[]): Map<number, MarkedServer> {
   const byMark = new Map<number, MarkedServer>();
   for (const [i, service] of table.services.entries()) {
     const listener = listeners[i];
@@ -128,7 +128,8 @@ function serversByMark(table: KernelTable, listeners: readonly KernelListener[])
   return byMark;
 }
 
-function nameOf({ protocol, client, clientPort, listener, listenerPort }: Flow): string {
+/** "tcp 10.0.0.1:50312 10.0.0.5:7001" */
+export function nameOf({ protocol, client, clientPort, listener, listenerPort }: Flow): string {
   return `${protocol} ${formatSocketAddress(client, clientPort)} ${formatSocketAddress(listener, listenerPort)}`;
 }
 

@@ -87,7 +87,7 @@ export class Network implements AsyncDisposable {
       servers,
       Array.from({ length: 10 }, (_, i) => `10.77.0.${11 + i}`),
     );
-    await forwarder.do("run", "sysctl", ["-qw", "net.ipv4.ip_forward=1", "net.netfilter.nf_conntrack_acct=1"]);
+    await forwarder.do("run", "sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
     return network;
   }
 

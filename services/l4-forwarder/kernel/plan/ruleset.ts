@@ -42,6 +42,7 @@ export function writeTable(table: KernelTable): string {
     ...timeouts(table, families),
     ...families.flatMap((family) => lists(table, family)),
     ...marked(table),
+    accounting,
     ...caps(table),
     ...table.services.flatMap((service) => serviceParts(table, service)),
     ...families.map((family) => guard(table, family)),
@@ -91,6 +92,9 @@ function counters(service: KernelService): string[] {
   );
   return [`counter ${counterNames.limited(service)} { }`, ...perServer];
 }
+
+/** Reached by no packet: the kernel counts the bytes of each connection of this host from the moment a rule asks for them. */
+const accounting = `chain accounting { comment "bytes of single connections"; ct bytes 0; }`;
 
 /** When the kernel forgets a silent connection: its next packet is then none of ours, and is answered by a reset. */
 function timeouts(table: KernelTable, families: readonly Family[]): string[] {
