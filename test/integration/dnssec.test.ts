@@ -156,7 +156,8 @@ describe.runIf(hasClient("kdig"))("kdig +dnssec", () => {
     const ask = async (...argv: string[]) => (await run("kdig", [`@${host}`, "-p", String(port), ...argv])).stdout;
     const positive = await ask("+dnssec", "www.stream.test");
     expect(positive).toMatch(/flags: do; UDP size: 1232 B/);
-    expect(positive).toMatch(/^www\.stream\.test\.\s+10\s+IN\s+RRSIG\s+A 13 3 10 /m);
+    // Whatever the TTL: it is lower while a region is changing.
+    expect(positive).toMatch(/^www\.stream\.test\.\s+(\d+)\s+IN\s+RRSIG\s+A 13 3 \1 /m);
     const negative = await ask("+dnssec", "none.stream.test");
     expect(negative).toContain("status: NOERROR");
     expect(negative).toMatch(/IN\s+NSEC\s+\\000\.none\.stream\.test\. RRSIG NSEC (?:TYPE128|NXNAME)$/m);
