@@ -2,6 +2,7 @@ import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { runService } from "#shared/server/run.ts";
 import type { Host, ServiceDefinition } from "#shared/server/service.ts";
 import { checkedGeodnsSchema } from "./config.ts";
+import { readKeys } from "./dnssec/signing.ts";
 import { diskFiles } from "./zone-files.ts";
 import { buildZones } from "./zone/build.ts";
 import { formatPlace } from "./zone/record.ts";
@@ -13,9 +14,10 @@ export function start(config: GeodnsConfig, host: Host): Promise<NameServer> {
   return NameServer.start(config, host);
 }
 
-/** Reads zone files too. */
-function check({ dnsZones }: GeodnsConfig): string[] {
-  const { warnings } = buildZones(dnsZones, diskFiles);
+/** Reads zone files and keys too. */
+function check(config: GeodnsConfig): string[] {
+  const { zones, warnings } = buildZones(config.dnsZones, diskFiles);
+  readKeys(config, zones);
   return warnings.map(({ place, message }) => `${formatPlace(place)}: ${message} (warning)`);
 }
 

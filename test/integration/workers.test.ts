@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createKey } from "#geodns/dnssec/key-store.ts";
+import { keyFlags } from "#geodns/dnssec/rdata.ts";
+import { parseName } from "#geodns/wire/name.ts";
 import { UdpClient, TcpClient, queryBytes } from "#test/support/dns.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -77,6 +80,18 @@ async function askWithCookie(): Promise<number[]> {
   return [...codes];
 }
 
+/** Asks with DO from many ports. @returns who signed the answers: the tag and the signer, each once */
+async function askSigners(name: string): Promise<string[]> {
+  const signers = new Set<string>();
+  for (let i = 0; i < queries; i++) {
+    using client = new UdpClient(address);
+    const { answers } = await client.ask(queryBytes({ name, edns: { flags: 0x8000 } }));
+    const rrsig = answers.find(({ type }) => type === 46)?.data;
+    signers.add(rrsig ? String(rrsig.readUInt16BE(16)) : "not signed");
+  }
+  return [...signers];
+}
+
 /** Asks from many ports. @returns every answer that came, each once, sorted */
 async function askAll(name: string, type: number): Promise<string[]> {
   const answers = new Set<string>();
@@ -128,6 +143,21 @@ describe("several processes share the sockets of a name server", () => {
 
   it("a cookie that one has given is good at the others", async () => {
     expect(await askWithCookie()).toEqual([0]);
+  });
+
+  it("all sign with the same keys", async () => {
+    const apex = parseName("stream.test.", "")!;
+    const always = { publish: 0, activate: 0, inactive: undefined, delete: undefined };
+    const { key } = createKey(path.join(folder, "keys"), apex, keyFlags.entryPoint, always, 0);
+    const signed = config("one").replace(
+      "stream.test:",
+      `stream.test:\n    dnssec: {keys: ${path.join(folder, "keys")}}`,
+    );
+    await writeFile(file, signed);
+    const reloaded = await fetch(`${admin}/reload`, { method: "POST" });
+    expect(reloaded.status).toBe(200);
+    for (const name of ["www.stream.test", "ns1.stream.test"])
+      expect(await askSigners(name)).toEqual([String(key.tag)]);
   });
 
   it("a broken config reaches none", async () => {

@@ -1,10 +1,13 @@
 import path from "node:path";
+import { ConfigError } from "#shared/config/error.ts";
+import type { Problem } from "#shared/config/error.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Host } from "#shared/server/service.ts";
 import { types } from "../wire/codes.ts";
 import { formatName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
 import type { Zone } from "../zone/zone.ts";
+import type { ZoneKey } from "./key.ts";
 import { loadKeys } from "./key-store.ts";
 import { SignatureCache, SigningBudget } from "./signature-cache.ts";
 import { ZoneSigner } from "./signer.ts";
@@ -39,14 +42,10 @@ export class Signing {
 
   /** Reads the keys of every dnsZone that is to be signed.
    * @throws {UsageError} for keys that are missing or damaged */
-  load({ dnsZones }: GeodnsConfig, zones: ReadonlyMap<Name, Zone>): Signers {
+  load(config: GeodnsConfig, zones: ReadonlyMap<Name, Zone>): Signers {
     const signers = new Map<Name, ZoneSigner>();
-    for (const { name, apex } of zones.values()) {
-      const signed = dnsZones[name]?.dnssec;
-      if (!signed) continue;
-      const keys = loadKeys(path.resolve(signed.keys), apex).map(({ key }) => key);
-      signers.set(apex, new ZoneSigner(apex, keys, signed.validitySeconds, this.#tools));
-    }
+    for (const { apex, keys, validitySeconds } of readKeys(config, zones))
+      signers.set(apex, new ZoneSigner(apex, keys, validitySeconds, this.#tools));
     return signers;
   }
 
@@ -74,6 +73,35 @@ export class Signing {
   setLimits({ dnssec }: GeodnsConfig): void {
     this.#budget.setRate(dnssec.signaturesPerSecond);
   }
+}
+
+interface KeysOfZone {
+  readonly apex: Name;
+  readonly keys: readonly ZoneKey[];
+  readonly validitySeconds: number;
+}
+
+/** The keys of every dnsZone that is to be signed.
+ * @throws {ConfigError} with everything that is wrong with the files of any of them */
+export function readKeys(
+  { dnsZones }: Pick<GeodnsConfig, "dnsZones">,
+  zones: ReadonlyMap<Name, Zone>,
+): readonly KeysOfZone[] {
+  const problems: Problem[] = [];
+  const read: KeysOfZone[] = [];
+  for (const { name, apex } of zones.values()) {
+    const signed = dnsZones[name]?.dnssec;
+    if (!signed) continue;
+    try {
+      const keys = loadKeys(path.resolve(signed.keys), apex).map(({ key }) => key);
+      read.push({ apex, keys, validitySeconds: signed.validitySeconds });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return read;
 }
 
 /** Whether nothing more is signed on demand for now. All signers share the limit: one speaks for them. */

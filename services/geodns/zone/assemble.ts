@@ -4,6 +4,7 @@ import type { Name } from "../wire/name.ts";
 import type { RecordSet } from "../wire/body.ts";
 import { encodeHinfo } from "../wire/encode.ts";
 import { checkNode, checkTargets } from "./check.ts";
+import type { Surroundings } from "./check.ts";
 import { cutAbove } from "./owned.ts";
 import type { Owned } from "./owned.ts";
 import { formatData, nameIn, targetsOf } from "./rdata/grammar.ts";
@@ -20,9 +21,8 @@ export interface Assembly {
   readonly warnings: readonly Finding[];
 }
 
-export interface ZoneParts {
+export interface ZoneParts extends Surroundings {
   readonly name: string;
-  readonly apex: Name;
   readonly records: readonly ZoneRecord[];
   readonly steered: readonly SteeredName[];
   /** Of the answer to ANY, seconds. */
@@ -42,7 +42,7 @@ export function assemble(parts: ZoneParts): Assembly {
   if (!top?.records.has(types.NS)) problems.push({ place, message: "has no NS record at its top (RFC 1034 §4.2.1)" });
   const cuts = new Set<Name>();
   for (const one of owned.values()) {
-    checkNode(one, parts.apex, findings);
+    checkNode(one, parts, findings);
     if (one.owner !== parts.apex && one.records.has(types.NS)) cuts.add(one.owner);
   }
   checkTargets(owned, parts.apex, cuts, findings);

@@ -46,7 +46,7 @@ export function findProblems(
     const apex = apexOf(name);
     const inline = readInline(name, config, apex);
     if (inline.problems.length > 0 || config.file !== undefined) return inline.problems;
-    return assemble({ name, apex, ttl: config.ttl, ...inline }).problems;
+    return assemble({ name, apex, isSigned: isSigned(config), ttl: config.ttl, ...inline }).problems;
   });
   return problems.flatMap(({ place, message }) => ("path" in place ? [{ path: place.path, message }] : []));
 }
@@ -77,8 +77,19 @@ function assembleZone(
     config.file === undefined || !source ? noFile : readFileOf(name, config.file, { apex, ttl: config.ttl }, source);
   const wrong = [...inline.problems, ...problems, ...conflicts(inline.records, records)];
   if (wrong.length > 0) return { zone: undefined, problems: wrong, warnings: [], files };
-  const parts = { name, apex, ttl: config.ttl, records: [...inline.records, ...records], steered: inline.steered };
+  const parts = {
+    name,
+    apex,
+    isSigned: isSigned(config),
+    ttl: config.ttl,
+    records: [...inline.records, ...records],
+    steered: inline.steered,
+  };
   return { ...assemble(parts), files };
+}
+
+function isSigned({ dnssec }: DnsZoneConfig): boolean {
+  return dnssec !== undefined;
 }
 
 const noFile: ZoneFile = { records: [], problems: [], files: [] };

@@ -15,9 +15,21 @@ const setBytesMax = 64_000; // of one set: it must fit a message over TCP beside
 
 /** Types that the server makes itself where a dnsZone is signed. */
 const madeHere = new Set(["RRSIG", "NSEC", "NSEC3", "NSEC3PARAM"]);
+/** Types that it makes there out of the keys; without keys here the records may speak of others. */
+const madeOfKeys = new Set<number>([types.DNSKEY, types.CDS, types.CDNSKEY]);
+
+export interface Surroundings {
+  readonly apex: Name;
+  /** The server signs the dnsZone. */
+  readonly isSigned: boolean;
+}
 
 /** What the DNS does not allow at one name. */
-export function checkNode({ owner, records, steered }: Owned, apex: Name, { problems, warnings }: Findings): void {
+export function checkNode(
+  { owner, records, steered }: Owned,
+  { apex, isSigned }: Surroundings,
+  { problems, warnings }: Findings,
+): void {
   const isApex = owner === apex;
   const isWildcard = owner.startsWith("\x01*");
   const has = (type: number) => records.has(type);
@@ -28,6 +40,12 @@ export function checkNode({ owner, records, steered }: Owned, apex: Name, { prob
     const label = typeName(type);
     if (!isDataType(type)) refuse(type, `${label} is no type of records that can stand in a dnsZone`);
     else if (madeHere.has(label)) refuse(type, `${label} records are made by the server, where the dnsZone is signed`);
+    if (isSigned && madeOfKeys.has(type))
+      for (const { place } of set)
+        problems.push({
+          place,
+          message: `${label} records of a signed dnsZone are made out of the keys in dnssec.keys`,
+        });
     const ttls = set.map(({ ttl }) => ttl);
     if (new Set(ttls).size > 1)
       warnings.push({

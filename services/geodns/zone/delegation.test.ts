@@ -189,14 +189,22 @@ describe("a zone file beside records of the config", () => {
         'dnsZones["a.test"].records.www.CNAME: CNAME must stand alone, but www.a.test. has TXT too (RFC 1034 §3.6.2)',
       ].join("\n"),
     );
+    const keys = `${file}@ DNSKEY 257 3 13 AAAA\n TYPE46 \\# 1 00\nwww CDNSKEY 257 3 13 AAAA\n`;
+    expect(() => buildWith({ dnssec: { keys: "keys" } }, keys)).toThrow(
+      [
+        "a.zone:5:1: DNSKEY records of a signed dnsZone are made out of the keys in dnssec.keys",
+        "a.zone:6:2: RRSIG records are made by the server, where the dnsZone is signed",
+        "a.zone:7:1: CDNSKEY records of a signed dnsZone are made out of the keys in dnssec.keys",
+      ].join("\n"),
+    );
     expect(() => buildWith({}, "")).toThrow('dnsZones["a.test"]: has no SOA record');
   });
 });
 
 describe("dnsZones that cannot be served", () => {
-  const complain = (records: Record<string, unknown>, top: Record<string, unknown> = apex) => {
+  const complain = (records: Record<string, unknown>, top: Record<string, unknown> = apex, dnssec?: object) => {
     try {
-      build({ "a.test": { soa, records: { "@": top, ns1: { A: ["192.0.2.1"] }, ...records } } });
+      build({ "a.test": { soa, dnssec, records: { "@": top, ns1: { A: ["192.0.2.1"] }, ...records } } });
     } catch (error) {
       return messageOf(error).split("\n");
     }
@@ -241,6 +249,12 @@ describe("dnsZones that cannot be served", () => {
       message: `${at(".x.TYPE46[0]")}RRSIG records are made by the server, where the dnsZone is signed`,
     },
     {
+      name: "keys of other servers in a dnsZone that is signed here",
+      dnssec: { keys: "keys" },
+      records: { x: { CDS: [`1 13 1 ${digest}`] } },
+      message: `${at(".x.CDS[0]")}CDS records of a signed dnsZone are made out of the keys in dnssec.keys`,
+    },
+    {
       name: "a type of questions",
       records: { x: { TYPE255: ["\\# 1 00"] } },
       message: `${at(".x.TYPE255[0]")}ANY is no type of records that can stand in a dnsZone`,
@@ -255,8 +269,8 @@ describe("dnsZones that cannot be served", () => {
       records: { x: { MX: ["1 a\n2 b"] } },
       message: `${at(".x.MX[0]")}expected one record, got several lines`,
     },
-  ])("$name", ({ top, records = {}, message }) => {
-    expect(complain(records, top)).toEqual([message]);
+  ])("$name", ({ top, records = {}, dnssec, message }) => {
+    expect(complain(records, top, dnssec)).toEqual([message]);
   });
 
   it("what is odd only is warned of", () => {
