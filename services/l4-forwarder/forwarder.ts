@@ -17,6 +17,12 @@ import { UserspaceTraffic } from "./userspace/traffic.ts";
 const watchEveryMs = 1_000;
 const connectionsShownMax = 1_000; // of GET /connections: about 500 KB
 
+/** What `GET /connections` answers. */
+interface Shown {
+  readonly total: number;
+  readonly connections: readonly Record<string, unknown>[];
+}
+
 /** Forwards connections and datagrams of its listeners to the servers of their pools. */
 export class Forwarder implements Service<L4ForwarderConfig> {
   readonly #host: Host;
@@ -155,14 +161,22 @@ export class Forwarder implements Service<L4ForwarderConfig> {
     await this.#userspace.stop();
   }
 
-  extendAdmin(app: Hono): void {
-    app.get("/connections", (c) => {
-      const pool = c.req.query("pool");
-      const { total, rows } = this.#userspace.rows(pool, connectionsShownMax);
-      const counted = this.#kernel.connections().filter((row) => pool === undefined || row["pool"] === pool);
-      const connections = [...rows, ...counted.slice(0, connectionsShownMax - rows.length)];
-      return c.json({ total: total + counted.length, connections });
+  extendAdmin(app: Hono, readOthers: (path: string) => Promise<readonly unknown[]> = () => Promise.resolve([])): void {
+    app.get("/connections", async (c) => {
+      const { pathname, search } = new URL(c.req.url);
+      const others = (await readOthers(pathname + search)) as readonly Shown[];
+      const all = [this.#connections(c.req.query("pool")), ...others];
+      const total = all.reduce((sum, shown) => sum + shown.total, 0);
+      return c.json({ total, connections: all.flatMap((shown) => shown.connections).slice(0, connectionsShownMax) });
     });
+  }
+
+  /** Of this process. */
+  #connections(pool: string | undefined): Shown {
+    const { total, rows } = this.#userspace.rows(pool, connectionsShownMax);
+    const counted = this.#kernel.connections().filter((row) => pool === undefined || row["pool"] === pool);
+    const connections = [...rows, ...counted.slice(0, connectionsShownMax - rows.length)];
+    return { total: total + counted.length, connections };
   }
 
   /** Those that stay, and new ones that do not check yet. */
@@ -199,7 +213,7 @@ export class Forwarder implements Service<L4ForwarderConfig> {
             host: this.#host,
             config: listenerConfig,
             pool: poolOf(pools, listenerConfig),
-            listen: (address, own) => this.#userspace.listen(address, own),
+            listen: (address, own, sharing) => this.#userspace.listen(address, own, sharing),
           });
           created.push(listener);
           await listener.bind();

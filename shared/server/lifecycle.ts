@@ -1,4 +1,5 @@
 import { UsageError, messageOf } from "#shared/core/error.ts";
+import type { Decision } from "#shared/observe/decisions.ts";
 import type { MetricsSnapshot } from "#shared/observe/metrics.ts";
 import { trafficCuts } from "#shared/net/cuts.ts";
 import manifest from "../../package.json" with { type: "json" };
@@ -9,6 +10,9 @@ import { adminToken } from "./token.ts";
 import type { Workers } from "./workers.ts";
 
 const quickStopMs = 1_000; // SIGINT: time for what is under way
+
+const timerMsMax = 2_147_483_647; // as long as a timer of Node can wait
+const readNobody = () => Promise.resolve([]);
 
 type Phase = "starting" | "running" | "draining" | "stopping";
 
@@ -67,7 +71,7 @@ export class Lifecycle<Config extends NodeConfig> {
       throw error;
     }
     const service = this.#service;
-    this.#admin?.extend((app) => service.extendAdmin?.(app));
+    this.#admin?.extend((app) => service.extendAdmin?.(app, (path) => this.#readOthers(path)));
     this.#config = config;
     this.#phase = "running";
     this.#countRevision();
@@ -91,6 +95,8 @@ export class Lifecycle<Config extends NodeConfig> {
     process.on("SIGHUP", () => void this.tryReload());
     process.on("disconnect", stopQuickly);
     process.channel?.unref();
+    // It lives until it is told to end, also while every listener is closed and no admin API is there.
+    setInterval(() => {}, timerMsMax);
     if (process.send && !process.connected) stopQuickly(); // The launcher was gone before we could listen.
   }
 
@@ -142,14 +148,32 @@ export class Lifecycle<Config extends NodeConfig> {
 
   /** Does what the admin API of the first process was asked to do. @throws {UsageError} as it does */
   async change({ method, path, body }: { readonly method: string; readonly path: string; readonly body: string }) {
-    const app = adminApp(this.#adminNode(), undefined, (app) => this.#service?.extendAdmin?.(app));
-    const headers = { host: "127.0.0.1" }; // as a local client's: the first process has let it in
-    const response = await app.request(`http://127.0.0.1${path}`, {
-      method,
-      headers,
-      ...(body === "" ? {} : { body }),
-    });
+    const response = await this.#askOwn(path, { method, ...(body === "" ? {} : { body }) });
     if (!response.ok) throw new UsageError(await response.text());
+  }
+
+  /** What the admin API of this process alone answers to a GET; undefined unless that is a success. */
+  async read(path: string): Promise<string | undefined> {
+    const response = await this.#askOwn(path, {});
+    return response.ok ? response.text() : undefined;
+  }
+
+  async #askOwn(path: string, request: RequestInit): Promise<Response> {
+    const app = adminApp(this.#adminNode(), undefined, (app) => this.#service?.extendAdmin?.(app, readNobody));
+    const headers = { host: "127.0.0.1" }; // as a local client's: the first process has let it in
+    return app.request(`http://127.0.0.1${path}`, { ...request, headers });
+  }
+
+  async #readOthers(path: string): Promise<readonly unknown[]> {
+    return (await this.#workers?.read(path)) ?? [];
+  }
+
+  /** Of this process, or of another of the node. */
+  async #findDecision(id: string): Promise<Decision | undefined> {
+    const own = await this.#service?.findDecision?.(id);
+    if (own || !this.#workers) return own;
+    const [found] = await this.#readOthers(`/decisions/${encodeURIComponent(id)}`);
+    return found as Decision | undefined;
   }
 
   async metrics(): Promise<MetricsSnapshot> {
@@ -219,7 +243,7 @@ export class Lifecycle<Config extends NodeConfig> {
       ready: () => this.#ready(),
       status: () => this.#status(),
       explain: (query) => service().explain(query),
-      findDecision: (id) => this.#service?.findDecision?.(id),
+      findDecision: (id) => this.#findDecision(id),
       pools: () => this.#service?.pools() ?? [],
       reload: () => this.reload(),
       drain: () => this.#drain(),

@@ -47,8 +47,9 @@ export interface Service<Config> {
   finish(): Promise<void>;
   /** Cuts whatever is left. */
   close(): Promise<void>;
-  /** Adds what only this service has to the admin API. */
-  extendAdmin?(app: Hono): void;
+  /** Adds what only this service has to the admin API.
+   * @param readOthers what the other processes of the node answer to a GET of this path */
+  extendAdmin?(app: Hono, readOthers: (path: string) => Promise<readonly unknown[]>): void;
 }
 
 /** The keys of a config that the lifecycle itself reads. */

@@ -38,6 +38,7 @@ export function runWorker<Config extends NodeConfig>(definition: ServiceDefiniti
       current.config = withoutAdmin(message.config);
       await lifecycle.reload();
     }
+    if (message.ask === "read") return { text: await lifecycle.read(message.path) };
     if (message.ask === "change") await lifecycle.change(message);
     return message.ask === "metrics" ? { metrics: await lifecycle.metrics() } : {};
   };

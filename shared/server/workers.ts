@@ -99,6 +99,12 @@ export class Workers<Config> {
     await this.#askAll({ ask: "change", ...request });
   }
 
+  /** What the admin API of each of them answers to a GET, where that is a success. */
+  async read(path: string): Promise<readonly unknown[]> {
+    const answers = await this.#askAll({ ask: "read", path });
+    return answers.flatMap((one) => ("text" in one && one.text !== undefined ? [JSON.parse(one.text) as unknown] : []));
+  }
+
   async metrics(): Promise<readonly MetricsSnapshot[]> {
     const answers = await this.#askAll({ ask: "metrics" });
     return answers.flatMap((answer) => ("metrics" in answer && answer.metrics ? [answer.metrics] : []));

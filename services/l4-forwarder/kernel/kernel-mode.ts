@@ -9,6 +9,7 @@ import { findSupport, modeOf } from "./support.ts";
 import type { KernelSupport, ListenerMode } from "./support.ts";
 import type { KernelListener } from "./table.ts";
 
+const elsewhere: ListenerMode = { mode: "userspace", why: "the first process of the node keeps the kernel's rules" };
 const userspace: ListenerMode = { mode: "userspace", why: "configured" };
 
 /** Which listeners the kernel carries, and the plane that makes it do so. Costs nothing while no listener asks for it. */
@@ -29,6 +30,7 @@ export class KernelMode {
   /** Decides for every listener of a config. Nothing changes before `carry`.
    * @throws {UsageError} if the kernel is asked for and cannot be used: says what is missing */
   async decide(config: L4ForwarderConfig): Promise<ReadonlyMap<string, ListenerMode>> {
+    if (this.#host.sharing === "next") return new Map(config.listeners.map((one) => [keyOf(one), elsewhere]));
     const isAsked = config.listeners.some(({ mode }) => (mode ?? config.mode) !== "userspace");
     if (isAsked) this.#support ??= await findSupport(this.#run);
     return new Map(config.listeners.map((listener) => [keyOf(listener), modeOf(listener, config, this.#support)]));

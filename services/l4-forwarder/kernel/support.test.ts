@@ -39,8 +39,12 @@ describe("what is missing for the kernel", () => {
 });
 
 describe("the mode of a listener", () => {
-  const able: KernelSupport = { missing: undefined, timeouts: true, forwards: true };
-  const unable: KernelSupport = { missing: "the program nft is not installed", timeouts: false, forwards: false };
+  const able: KernelSupport = { missing: undefined, timeouts: true, forwards: { v4: true, v6: true } };
+  const unable: KernelSupport = {
+    missing: "the program nft is not installed",
+    timeouts: false,
+    forwards: { v4: false, v6: false },
+  };
   const decide = (mode: string, support: KernelSupport, listener: object = {}, server = "10.0.0.11:80") => {
     const config = l4ForwarderSchema.parse({
       mode,
@@ -69,13 +73,20 @@ describe("the mode of a listener", () => {
     },
     {
       name: "auto, on a host that forwards nothing",
-      decided: () => decide("auto", { ...able, forwards: false }),
+      decided: () => decide("auto", { ...able, forwards: { v4: false, v6: false } }),
       mode: "userspace",
       why: /ip_forward/,
     },
     {
+      name: "auto, over IPv6, on a host that forwards IPv4 alone",
+      decided: () =>
+        decide("auto", { ...able, forwards: { v4: true, v6: false } }, { address: "[fd00::5]:80" }, "[fd00::11]:80"),
+      mode: "userspace",
+      why: /net\.ipv6\.conf\.all\.forwarding/,
+    },
+    {
       name: "on loopback, where nothing is forwarded",
-      decided: () => decide("auto", { ...able, forwards: false }, { address: "127.0.0.5:80" }),
+      decided: () => decide("auto", { ...able, forwards: { v4: false, v6: false } }, { address: "127.0.0.5:80" }),
       mode: "kernel",
       why: /can be used/,
     },

@@ -13,12 +13,16 @@ export interface KernelSupport {
   /** The kernel lets us set how long a silent connection is kept. */
   readonly timeouts: boolean;
   /** Packets between other machines are passed on. */
-  readonly forwards: boolean;
+  readonly forwards: { readonly v4: boolean; readonly v6: boolean };
 }
 
 /** Asks nft to check a ruleset like ours, without applying it. */
 export async function findSupport(run: RunProgram): Promise<KernelSupport> {
-  const lacking = (missing: string): KernelSupport => ({ missing, timeouts: false, forwards: false });
+  const lacking = (missing: string): KernelSupport => ({
+    missing,
+    timeouts: false,
+    forwards: { v4: false, v6: false },
+  });
   if (process.platform !== "linux") return lacking("nftables is part of Linux");
   const conntrack = await run("conntrack", ["--version"]);
   if (conntrack.missing) return lacking("the program conntrack is not installed");
@@ -31,9 +35,13 @@ export async function findSupport(run: RunProgram): Promise<KernelSupport> {
   return lacking(`nft cannot do it here: ${plain.stderr.split("\n")[0] ?? ""}`);
 }
 
-function forwards(): boolean {
+function forwards(): KernelSupport["forwards"] {
+  return { v4: isOn("ipv4/ip_forward"), v6: isOn("ipv6/conf/all/forwarding") };
+}
+
+function isOn(key: string): boolean {
   try {
-    return readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
+    return readFileSync(`/proc/sys/net/${key}`, "utf8").trim() === "1";
   } catch {
     return false;
   }
@@ -100,7 +108,8 @@ function missingFor(
   if (servers.some((server) => server.includes(":") !== isV6))
     return "its servers are of the other family of addresses";
   if (parseAddress(host)?.every((byte) => byte === 0)) return "it listens on every address: name each";
-  if (!isV6 && !forwards && !host.startsWith("127."))
-    return "net.ipv4.ip_forward is 0: the kernel would not pass packets on (sysctl -w net.ipv4.ip_forward=1)";
+  const [passes, key] = isV6 ? [forwards.v6, "net.ipv6.conf.all.forwarding"] : [forwards.v4, "net.ipv4.ip_forward"];
+  if (!passes && !host.startsWith("127.") && host !== "::1")
+    return `${key} is 0: the kernel would not pass packets on (sysctl -w ${key}=1)`;
   return undefined;
 }

@@ -3,6 +3,7 @@ import type { Timer } from "#shared/core/clock.ts";
 import { messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Pool } from "#shared/endpoint/pool.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 import type { Host } from "#shared/server/service.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
@@ -12,7 +13,7 @@ export interface ForwardListenerOptions {
   readonly pool: Pool;
   /** Binds its address and takes what comes there.
    * @throws {UsageError} naming address and port, if it is taken or not ours */
-  listen(address: string, listener: ForwardListener): Promise<Bound>;
+  listen(address: string, listener: ForwardListener, sharing: Sharing | undefined): Promise<Bound>;
 }
 
 /** A socket that takes connections or datagrams. */
@@ -34,6 +35,7 @@ export class ForwardListener {
   #pool: Pool;
   #address: string;
   #bound: Bound | undefined;
+  #sharing: Sharing | undefined;
   #own = 0;
   #counted = 0;
   #isStopped = false;
@@ -47,6 +49,7 @@ export class ForwardListener {
     this.#config = options.config;
     this.#pool = options.pool;
     this.#address = options.config.address;
+    this.#sharing = options.host.sharing;
     this.#unfollow = this.#pool.onChange(() => void this.#follow());
   }
 
@@ -90,6 +93,8 @@ export class ForwardListener {
    * @throws {UsageError} naming address and port, if it is taken or not ours */
   async bind(): Promise<void> {
     const bound = await this.#listen();
+    // Only once is it looked whether somebody else has the port: later it is the other processes of the node that have it.
+    if (this.#sharing) this.#sharing = "next";
     this.#address = bound.address;
     if (this.#isWanted()) this.#opened(bound);
     else await bound.close();
@@ -153,7 +158,7 @@ export class ForwardListener {
   }
 
   #listen(): Promise<Bound> {
-    return this.#options.listen(this.#address, this);
+    return this.#options.listen(this.#address, this, this.#sharing);
   }
 
   #opened(bound: Bound): void {

@@ -6,11 +6,14 @@ import type { Pool } from "#shared/endpoint/pool.ts";
 import { trafficLimit } from "#shared/net/connection-limit.ts";
 import { listenTcp } from "#shared/net/listen.ts";
 import type { Host } from "#shared/server/service.ts";
+import { workerCount } from "#shared/server/workers.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 import { Admission } from "../admission.ts";
 import { Connections } from "../connections.ts";
 import { carry } from "./carry.ts";
 import type { Bound, ForwardListener } from "./listener.ts";
 import { connectionsToMove } from "./rebalance.ts";
+import { shareOfLimits, shareOfListener } from "./share.ts";
 import { listenUdpSessions, sessionsLimit } from "./udp.ts";
 import type { UdpSession } from "./udp-session.ts";
 
@@ -25,19 +28,21 @@ export class UserspaceTraffic {
   readonly #poolNamed: (name: string) => Pool | undefined;
   #config: L4ForwarderConfig;
   #report: Timer;
+  readonly #workers: number;
 
   constructor(config: L4ForwarderConfig, host: Host, poolNamed: (name: string) => Pool | undefined) {
     this.#host = host;
     this.#poolNamed = poolNamed;
     this.#config = config;
-    this.#admission = new Admission(config.limits, host.clock);
+    this.#workers = workerCount(config);
+    this.#admission = new Admission(shareOfLimits(config.limits, this.#workers), host.clock);
     this.#report = this.#reportLater();
   }
 
   /** A reload: holds for what begins from now on. */
   set config(config: L4ForwarderConfig) {
     this.#config = config;
-    this.#admission.limits = config.limits;
+    this.#admission.limits = shareOfLimits(config.limits, this.#workers);
   }
 
   get count(): number {
@@ -45,11 +50,12 @@ export class UserspaceTraffic {
   }
 
   /** @throws {UsageError} naming address and port, if it is taken or not ours */
-  listen(address: string, listener: ForwardListener): Promise<Bound> {
+  listen(address: string, listener: ForwardListener, sharing: Sharing | undefined): Promise<Bound> {
     if (listener.config.protocol === "udp")
-      return listenUdpSessions(address, listener, () => this.#udpContext(), sessionsLimit(trafficLimit.max));
+      return listenUdpSessions(address, sharing, listener, () => this.#udpContext(), sessionsLimit(trafficLimit.max));
     return listenTcp({
       address,
+      sharing,
       allowHalfOpen: true,
       onConnection: (socket) => void this.#carry(socket, listener),
       onRefused: () => listener.countRefused(),
@@ -82,7 +88,7 @@ export class UserspaceTraffic {
 
   /** Resets some long connections of a listener whose servers have uneven numbers of them; once a second. */
   rebalance(listener: ForwardListener): void {
-    const { rebalance } = listener.config;
+    const { rebalance } = shareOfListener(listener.config, this.#workers);
     if (!rebalance) return;
     const own = [...this.#connections.live()].filter(
       (connection) => connection.listener === listener.address && connection.pool === listener.pool.name,
@@ -105,7 +111,7 @@ export class UserspaceTraffic {
       address: listener.address,
       pool: listener.pool,
       poolNamed: this.#poolNamed,
-      listener: listener.config,
+      listener: shareOfListener(listener.config, this.#workers),
       room: listener.room,
       admission: this.#admission,
       timeouts: this.#config.timeouts,
@@ -124,6 +130,7 @@ export class UserspaceTraffic {
       admission: this.#admission,
       timeouts,
       localAddress,
+      workers: this.#workers,
       sessions: this.#sessions,
       account: (session: UdpSession) => this.#account(session),
     };

@@ -4,9 +4,11 @@ import { hash32 } from "#shared/core/hash.ts";
 import { formatSocketAddress } from "#shared/core/cidr.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { L4ForwarderConfig } from "#shared/config/schema/l4-forwarder.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 import type { Host } from "#shared/server/service.ts";
 import type { Admission } from "../admission.ts";
 import type { Bound, ForwardListener } from "./listener.ts";
+import { shareOfListener } from "./share.ts";
 import { UdpSession } from "./udp-session.ts";
 
 /** What the sessions of a listener need, as it stands at the moment. */
@@ -15,6 +17,8 @@ export interface UdpContext {
   readonly admission: Admission;
   readonly timeouts: L4ForwarderConfig["timeouts"];
   readonly localAddress: string | undefined;
+  /** Processes of the node. */
+  readonly workers: number;
   /** Sessions of the whole process, for `GET /connections`. */
   readonly sessions: Set<UdpSession>;
   /** Counts the bytes of one that has ended. */
@@ -34,6 +38,7 @@ export function sessionsLimit(connectionsMax: number): number {
  * @throws {UsageError} naming address and port, if it is taken or not ours */
 export async function listenUdpSessions(
   address: string,
+  sharing: Sharing | undefined,
   listener: ForwardListener,
   context: () => UdpContext,
   limit: number,
@@ -41,6 +46,7 @@ export async function listenUdpSessions(
   const sessions = new UdpSessions(listener, context, limit);
   const bound = await listenUdp({
     address,
+    sharing,
     onDatagram: (datagram, from, own) =>
       sessions.take(datagram, from, (answer) => own.send(answer, answer.length, from)),
   });
@@ -76,7 +82,7 @@ class UdpSessions {
   }
 
   #begin(client: string, from: UdpPeer, answer: (datagram: Buffer) => void): UdpSession | undefined {
-    const { host, admission, timeouts, localAddress, sessions } = this.#context();
+    const { host, admission, timeouts, localAddress, workers, sessions } = this.#context();
     const listener = this.#listener;
     if (!admission.enter(from.address)) {
       listener.countRefused();
@@ -88,7 +94,7 @@ class UdpSessions {
       listener: listener.address,
       pool: listener.pool,
       hash: hash32(from.address),
-      connectionsMax: listener.config.connectionsPerServer,
+      connectionsMax: shareOfListener(listener.config, workers).connectionsPerServer,
       idleMs: timeouts.udpIdleMs,
       localAddress,
       host,

@@ -7,6 +7,7 @@ import {
   poolSchema,
   proxyVersionSchema,
   socketAddressSchema,
+  workersSchema,
 } from "./common.ts";
 
 const serverNameSchema = z
@@ -82,6 +83,7 @@ const clientLimitMax = 1_000_000; // nft takes no more, and it is no limit any m
 export const l4ForwarderSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
+    workers: workersSchema,
     mode: modeSchema
       .default("userspace")
       .describe("who moves the bytes: this process, the kernel (nftables), or the kernel where it can"),
@@ -120,6 +122,14 @@ export const l4ForwarderSchema = crossCheck(
   (config, context) => {
     for (const [i, listener] of config.listeners.entries())
       poolMustExist(context, config.pools, listener.pool, ["listeners", i, "pool"]);
+    if (config.workers !== 1)
+      for (const [i, { address }] of config.listeners.entries())
+        if (address.endsWith(":0"))
+          context.addIssue({
+            code: "custom",
+            path: ["listeners", i, "address"],
+            message: "port 0 cannot be shared by several workers",
+          });
     const seen = new Set<string>();
     for (const [i, { address, protocol }] of config.listeners.entries()) {
       if (seen.has(`${protocol} ${address}`) && !address.endsWith(":0"))

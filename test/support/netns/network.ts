@@ -87,7 +87,7 @@ export class Network implements AsyncDisposable {
       servers,
       Array.from({ length: 10 }, (_, i) => `10.77.0.${11 + i}`),
     );
-    await forwarder.do("run", "sysctl", ["-qw", "net.ipv4.ip_forward=1"]);
+    await forwarder.do("run", "sysctl", ["-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
     return network;
   }
 
@@ -97,6 +97,8 @@ export class Network implements AsyncDisposable {
     await run("link", "set", name, "master", "br0", "up");
     for (const address of addresses)
       await namespace.do("run", "ip", ["address", "add", `${address}/24`, "dev", "eth0"]);
+    for (const address of addresses)
+      await namespace.do("run", "ip", ["address", "add", `${sixOf(address)}/64`, "dev", "eth0", "nodad"]);
     await namespace.do("run", "ip", ["link", "set", "eth0", "up"]);
   }
 
@@ -104,6 +106,11 @@ export class Network implements AsyncDisposable {
     const all = [this.client, this.forwarder, this.servers, this.#bridge];
     await Promise.all(all.map((namespace) => namespace[Symbol.asyncDispose]()));
   }
+}
+
+/** "10.77.0.11" → "fd77::11": every machine of the bridge has both. */
+function sixOf(address: string): string {
+  return `fd77::${address.slice(address.lastIndexOf(".") + 1)}`;
 }
 
 /** The forwarder as a process of its own in a namespace, with its admin API at 127.0.0.1:7080 there unless told otherwise. */
