@@ -70,7 +70,7 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#entrances = new Entrances(config, {
       host,
       answer: (message, client, transport, out) => this.#answer(message, client, transport, out),
-      onSendFailed: () => this.#counters.countDropped("udp"),
+      onDropped: () => this.#counters.countDropped("udp"),
     });
     this.#overrides = this.#openOverrides(config);
     this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
