@@ -16,8 +16,8 @@ export type EntrancesConfig = Pick<GeodnsConfig, "listen" | "tcp" | "tls" | "htt
 export interface EntrancesOptions {
   readonly host: Host;
   readonly answer: AnswerMessage;
-  /** A reply over UDP could not be sent. */
-  readonly onSendFailed: () => void;
+  /** A datagram gets no reply: it could not be sent, or must not be. */
+  readonly onDropped: () => void;
 }
 
 const encrypted = ["tls", "https"] as const;
@@ -121,10 +121,10 @@ export class Entrances {
 
   #open(key: string, read: EntrancesParts["certificates"]): Promise<Listener> {
     const [kind, address] = key.split(" ") as [Kind, string];
-    const { host, answer, onSendFailed } = this.#options;
+    const { host, answer, onDropped } = this.#options;
     const { sharing } = host;
     const connections = this.#connections;
-    if (kind === "dns") return listen(address, { connections, answer, sharing, onSendFailed });
+    if (kind === "dns") return listen(address, { connections, answer, sharing, onDropped });
     const options = { address, certificates: this.#certificatesOf(kind, read), connections, answer, sharing };
     if (kind === "tls") return listenTls(options);
     const onRefused = (status: number) => host.metrics.count("watershed_dns_https_refused_total", { status });

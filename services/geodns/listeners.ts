@@ -22,8 +22,8 @@ export interface ListenerOptions {
   readonly connections: ConnectionTable;
   readonly answer: AnswerMessage;
   readonly sharing: Sharing | undefined;
-  /** A reply over UDP could not be sent. */
-  readonly onSendFailed: () => void;
+  /** A datagram gets no reply: it could not be sent, or must not be. */
+  readonly onDropped: () => void;
 }
 
 /** Listens on UDP and TCP of one address, or on neither.
@@ -50,19 +50,25 @@ export async function listen(address: string, options: ListenerOptions): Promise
   }
 }
 
-function listenDatagrams(address: string, { answer, onSendFailed, sharing }: ListenerOptions) {
+/** Ports of services that answer whatever comes (echo, daytime, qotd, chargen, time): a query that is forged to come from one
+ * would set two servers talking for ever. Port 0 cannot be sent to. No honest client asks from any of them. */
+const reflectingPorts: ReadonlySet<number> = new Set([0, 7, 13, 17, 19, 37]);
+const reflectingPortMax = 37;
+
+function listenDatagrams(address: string, { answer, onDropped, sharing }: ListenerOptions) {
   const peer = new Peer();
   let out = Buffer.allocUnsafeSlow(udpBytesMax);
   return listenUdp({
     address,
     sharing,
     onDatagram: (message, from, listener) => {
-      if (!peer.take(from.address) || from.port === 0) return; // Port 0 cannot be sent to: nobody honest asks from there.
+      if (!peer.take(from.address)) return;
+      if (from.port <= reflectingPortMax && reflectingPorts.has(from.port)) return onDropped();
       const length = answer(message, peer, "udp", out);
       // The reply waits in the kernel's queue and must not be written over.
       if (length > 0 && !listener.send(out, length, from)) out = Buffer.allocUnsafeSlow(udpBytesMax);
     },
-    onSendFailed,
+    onSendFailed: onDropped,
   });
 }
 

@@ -12,6 +12,7 @@ import { Signing, signerStatus, withKeys } from "./dnssec/signing.ts";
 import { Entrances } from "./entrances.ts";
 import { explain, explainPlace } from "./explain.ts";
 import { Guard } from "./guard.ts";
+import { Latency } from "./latency.ts";
 import { addRegionRoutes } from "./overrides/admin.ts";
 import { OverrideStore } from "./overrides/store.ts";
 import { buildParts, namesOfFresh } from "./parts.ts";
@@ -37,6 +38,7 @@ export class NameServer implements Service<GeodnsConfig> {
   readonly #signing: Signing;
   #signingTimer: Timer | undefined;
   readonly #counters = new Counters();
+  readonly #latency: Latency;
   readonly #queryLog: QueryLog;
   #snapshotAtMs = 0;
   #overrides: OverrideStore;
@@ -64,10 +66,11 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#signing = signing;
     this.#queryLog = new QueryLog(config.queryLog, host);
     this.#guard = new Guard(config, host);
+    this.#latency = new Latency(host);
     this.#entrances = new Entrances(config, {
       host,
       answer: (message, client, transport, out) => this.#answer(message, client, transport, out),
-      onSendFailed: () => this.#counters.countDropped("udp"),
+      onDropped: () => this.#counters.countDropped("udp"),
     });
     this.#overrides = this.#openOverrides(config);
     this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
@@ -172,6 +175,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Answers one message, counts it, and records the decision for those who ask for it. */
   #answer(message: Buffer, client: Client, transport: Transport, out: Uint8Array): number {
     const answerer = this.#answerer;
+    this.#latency.start();
     try {
       let length = answerer.answer(message, client, transport, out);
       if (this.#guard.isLimiting && length > 0 && transport === "udp" && !answerer.reception.isProven) {
@@ -189,6 +193,8 @@ export class NameServer implements Service<GeodnsConfig> {
       this.#host.log.error({ error: messageOf(error), message: message.toString("hex") }, "answer_failed");
       this.#counters.countDropped(transport);
       return 0;
+    } finally {
+      this.#latency.end(transport);
     }
   }
 

@@ -1,6 +1,16 @@
 import { spawnSync } from "node:child_process";
 
-type Client = "dig" | "kdig" | "delv" | "unbound" | "dnssec-keygen" | "curl" | "redis-cli" | "gdnsd";
+type Client =
+  | "dig"
+  | "kdig"
+  | "delv"
+  | "unbound"
+  | "dnssec-keygen"
+  | "named-checkzone"
+  | "dnsperf"
+  | "curl"
+  | "redis-cli"
+  | "gdnsd";
 
 /** Whether a real client is on the PATH. Where the tests must run whole (WATERSHED_REQUIRE_CLIENTS=1), it has to be.
  * @throws {Error} naming the missing program */

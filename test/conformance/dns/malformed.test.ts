@@ -1,4 +1,6 @@
+import dgram from "node:dgram";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { nameBytes, optBytes, queryBytes, uint16 } from "#test/support/dns.ts";
 import { Rig, rcodes } from "./rig.ts";
 
@@ -23,6 +25,25 @@ describe("what is no query gets no reply (RFC 8906 §3.1)", () => {
     { name: "half a header", message: queryBytes({ id: 1 }).subarray(0, 11) },
   ])("$name", async ({ message }) => {
     expect(await rig.firstReplyAfter(message)).toBe(0x7777);
+  });
+});
+
+describe("a query from a port whose service answers whatever comes", () => {
+  it.each([7, 19])("port %i: no reply", async (port) => {
+    const forged = dgram.createSocket("udp4");
+    const bound = Promise.withResolvers<boolean>();
+    forged.once("error", () => bound.resolve(false));
+    forged.bind(port, "127.0.0.5", () => bound.resolve(true));
+    // Without the right to bind low ports there is nothing to show.
+    if (!(await bound.promise)) return expect(process.getuid?.()).not.toBe(0);
+    const got: Buffer[] = [];
+    forged.on("message", (message) => void got.push(message));
+    const { host, port: to } = parseSocketAddress(rig.address)!;
+    await new Promise<void>((resolve) => forged.send(queryBytes(), to, host, () => resolve()));
+    await rig.ask(); // answered behind it
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    forged.close();
+    expect(got).toEqual([]);
   });
 });
 
