@@ -1,7 +1,9 @@
+import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
 import { hopsLeft } from "./own-answers.ts";
+import { editHeaders } from "./policy/header-edits.ts";
 import { hasTraceparent, rebuiltHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
@@ -9,10 +11,17 @@ import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
 const rebuiltAndTracestate: ReadonlySet<string> = new Set([...rebuiltHeaders, "tracestate"]);
 const neverWithoutLength: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** @param fallbackHost Host of an HTTP/1.0 request that named none */
-export function upstreamRequest(head: RequestHead, forwarded: Forwarded, fallbackHost: string): UpstreamRequest {
+/** @param fallbackHost Host of an HTTP/1.0 request that named none
+ * @param edits of the route */
+export function upstreamRequest(
+  head: RequestHead,
+  forwarded: Forwarded,
+  fallbackHost: string,
+  edits?: HeaderEdits,
+): UpstreamRequest {
   const { method, target, framing, upgrade } = head;
-  return { method, target, framing, upgrade, headers: outgoingHeaders(head, forwarded, fallbackHost) };
+  const lines = outgoingHeaders(head, forwarded, fallbackHost);
+  return { method, target, framing, upgrade, headers: edits ? editHeaders(lines, edits) : lines };
 }
 
 /** The head of a request as it goes to a server: what the client sent end to end, then what the router says. */
@@ -46,10 +55,16 @@ function framingLines(head: RequestHead): string[] {
 
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
-export function incomingHeaders(headers: HeaderList, viaName: string, requestId: string, status: number): string[] {
+export function incomingHeaders(
+  headers: HeaderList,
+  viaName: string,
+  requestId: string,
+  status: number,
+  edits?: HeaderEdits,
+): string[] {
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
-  return lines;
+  return edits ? editHeaders(lines, edits) : lines;
 }
 
 /** The head of a 1xx, which has no length (RFC 9110 §8.6). */

@@ -1,3 +1,4 @@
+import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
 import type { Host } from "#shared/server/service.ts";
@@ -59,9 +60,10 @@ export class Passage {
     this.client = client;
   }
 
-  take(route: CompiledRoute): void {
+  /** @param pool "" where the route leads to none */
+  take(route: CompiledRoute, pool: string): void {
     this.route = String(route.index);
-    this.pool = route.pool;
+    this.pool = pool;
     this.#match = route.match;
   }
 
@@ -76,6 +78,13 @@ export class Passage {
     this.status = status;
     this.reason = reason;
     this.isOwnReply = true;
+  }
+
+  /** Why a request failed. What is no failure of traffic is the router's own, and logged. */
+  reasonOf(thrown: unknown): Reason {
+    if (thrown instanceof TrafficError) return thrown.reason;
+    this.#host.log.error({ error: messageOf(thrown), requestId: this.requestId }, "request_failed");
+    return "UPSTREAM_INVALID";
   }
 
   /** It ends without a whole answer. */
