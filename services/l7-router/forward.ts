@@ -12,7 +12,7 @@ import type { RequestHead } from "./head.ts";
 import { valueOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
 import { incomingHeaders, informationHeaders, upstreamRequest } from "./outgoing.ts";
-import { answerOwn, ownAnswerOf } from "./own-answers.ts";
+import { ownAnswerOf } from "./own-answers.ts";
 import { Passage } from "./passage.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { passableTrailers } from "./policy/hop-by-hop.ts";
@@ -74,31 +74,14 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       this.#downstream.expectBody(head.framing, head.upgrade);
       const forwarded = identify(head, this.#downstream, this.#site);
       this.#passage.identified(head.path, forwarded);
-      if (this.#answerHere(head, forwarded)) return;
-      const turnedAway = entranceRefusal(head, this.#downstream.tls, this.#entrance);
-      const admitted = turnedAway ?? admit(head, this.#site, this.#passage);
+      const own = ownAnswerOf(head, this.#site.unhealthy);
+      const refused = own ?? entranceRefusal(head, this.#downstream.tls, this.#entrance);
+      const admitted = refused ?? admit(head, this.#site, this.#passage);
       if ("status" in admitted) this.#refuse(admitted, this.#closes());
       else this.#send(admitted, forwarded);
     } catch (error) {
       this.onFailure(error);
     }
-  }
-
-  /** Answers what the router answers itself.
-   * @returns whether it did */
-  #answerHere(head: RequestHead, { requestId }: Forwarded): boolean {
-    const kind = ownAnswerOf(head);
-    if (!kind) return false;
-    this.#isReplied = true;
-    this.#wait("client", this.#timeouts.idleMs);
-    const options = {
-      unhealthy: this.#site.unhealthy(),
-      own: ownLines(requestId, this.#entrance),
-      close: this.#closes(),
-    };
-    this.#passage.answeredHere(kind, answerOwn(kind, this.#downstream, options));
-    this.#downstream.flush();
-    return true;
   }
 
   // 2. The try: an endpoint, a connection to it, the request on it.

@@ -67,17 +67,12 @@ export class Passage {
     this.#match = route.match;
   }
 
-  /** The router answered instead of a route. */
-  answeredHere(kind: string, { status, reason }: Pick<Refusal, "status" | "reason">): void {
-    this.route = kind;
+  /** The router makes the answer itself. */
+  refused({ status, reason, kind }: Refusal): void {
     this.status = status;
     this.reason = reason;
-  }
-
-  refused({ status, reason }: Refusal): void {
-    this.status = status;
-    this.reason = reason;
-    this.isOwnReply = true;
+    if (kind) this.route = kind;
+    else this.isOwnReply = true;
   }
 
   /** Why a request failed. What is no failure of traffic is the router's own, and logged. */

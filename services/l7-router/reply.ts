@@ -23,8 +23,9 @@ function replyWith(
   own: readonly string[],
   close: boolean,
 ): void {
+  const said = reason === "OK" ? [] : ["X-Watershed-Reason", reason];
   const length = lengthless.has(status) ? [] : ["Content-Length", String(Buffer.byteLength(body))];
-  downstream.send(status, [...headers, ...length, "X-Watershed-Reason", reason, ...own], body, close);
+  downstream.send(status, [...headers, ...length, ...said, ...own], body, close);
 }
 
 function linesOf(refused: Refusal, type: string, body: string): string[] {
