@@ -7,6 +7,7 @@ import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import { l4ForwarderSchema } from "#shared/config/schema/l4-forwarder.ts";
 import { l7RouterSchema, matchSchema } from "#shared/config/schema/l7-router.ts";
 import { originSchema } from "#shared/config/schema/origin.ts";
+import { headerEditsSchema } from "#shared/config/schema/route-actions.ts";
 import { steeringSchema } from "#shared/config/schema/steering.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { keysOfConfig } from "./config-keys.ts";
@@ -28,6 +29,7 @@ const parts: readonly SharedPart[] = [
   { heading: "Health check", schema: healthSchema },
   { heading: "Retries", schema: retriesSchema },
   { heading: "Match", schema: matchSchema },
+  { heading: "Header edits", schema: headerEditsSchema },
   { heading: "Steering", schema: steeringSchema },
   { heading: "Geo", schema: geoSchema },
   { heading: "Records", schema: recordsSchema },

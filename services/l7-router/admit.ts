@@ -1,24 +1,67 @@
+import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
+import { assert } from "#shared/core/error.ts";
 import type { RequestHead } from "./head.ts";
 import type { Passage } from "./passage.ts";
+import { faultOf } from "./policy/fault.ts";
 import { isLoop } from "./policy/forwarded-headers.ts";
+import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
-import { matchRoute } from "./route/match.ts";
-import type { RoutedPool, Snapshot } from "./snapshot.ts";
+import type { CompiledRoute } from "./route/compile.ts";
+import { fill, rewritePath } from "./route/fill.ts";
+import { matchRoute, pathTooLong } from "./route/match.ts";
+import { sideOf } from "./route/split.ts";
+import type { Site } from "./site.ts";
+import type { RoutedPool } from "./snapshot.ts";
+import { Client } from "./visitor.ts";
 
-/** The pool that a request goes to, or why it goes nowhere. */
-export function admit(
-  head: RequestHead,
-  { table, pools, config }: Snapshot,
-  viaName: string,
-  passage: Passage,
-): RoutedPool | Refusal {
+/** What a route decides for a request that goes on. */
+export interface Admitted {
+  readonly routed: RoutedPool;
+  /** As it goes to the server. */
+  readonly head: RequestHead;
+  readonly requestHeaders: HeaderEdits | undefined;
+  readonly replyHeaders: HeaderEdits | undefined;
+  /** For a drill: it goes on after so long. */
+  readonly delayMs: number;
+}
+
+/** The pool that a request goes to and what is changed on the way, or why it goes nowhere. */
+export function admit(head: RequestHead, site: Site, passage: Passage): Admitted | Refusal {
+  const { snapshot, viaName, maintenance, host } = site;
   if (isLoop(head.seen, viaName)) return refusal(508, "LOOP", "this router has already forwarded the request");
-  const route = matchRoute(table, head);
-  const routed = route && pools.get(route.pool);
-  if (!routed) return refusal(404, "NO_ROUTE", "no route matches");
-  passage.take(route);
-  if (head.framing.kind === "length" && head.framing.bytes > config.limits.bodyBytes)
+  const route = matchRoute(snapshot.table, head, new Client(passage.client, snapshot.geo));
+  if (route === pathTooLong) return refusal(414, "TARGET_TOO_LONG", "the path is too long for this route");
+  if (!route) return refusal(404, "NO_ROUTE", "no route matches");
+  const { config } = route;
+  passage.take(route, poolOf(route, passage.client));
+  if (maintenance.isOn(config)) return closedAnswer(config);
+  const { delayMs, abort } = faultOf(config, host.random);
+  if (abort !== undefined) return refusal(abort, "FAULT_INJECTED", "aborted by a drill");
+  const own = ownRouteAnswer(route, head);
+  if (own) return own;
+  if (head.framing.kind === "length" && head.framing.bytes > snapshot.config.limits.bodyBytes)
     return refusal(413, "BODY_TOO_LARGE", "the body is too large");
-  return routed;
+  const rewritten = rewrite(route, head);
+  if ("reason" in rewritten) return rewritten;
+  const routed = snapshot.pools.get(passage.pool);
+  assert(routed, "the pools of a route were checked with the config");
+  const { requestHeaders, replyHeaders } = config;
+  return { routed, head: rewritten, requestHeaders, replyHeaders, delayMs };
+}
+
+/** "" where the route leads to none. */
+export function poolOf({ config }: CompiledRoute, client: string): string {
+  return config.pool ?? (config.split ? sideOf(client, config.split) : "");
+}
+
+/** The head with the path and the host that the server gets. */
+export function rewrite(route: CompiledRoute, head: RequestHead): RequestHead | Refusal {
+  const { rewrite: wanted } = route.config;
+  if (!wanted) return head;
+  const path = wanted.path === undefined ? undefined : rewritePath(wanted.path, route, head);
+  if (path && !path.ok) return refusal(400, "BAD_REQUEST", path.why);
+  const target = path ? (head.query === "" ? path.path : `${path.path}?${head.query}`) : head.target;
+  const authority = wanted.host === undefined ? head.authority : fill(wanted.host, route, head);
+  return { ...head, target, authority };
 }

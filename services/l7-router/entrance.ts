@@ -45,3 +45,10 @@ export function setHsts(lines: string[], value: string): void {
     if (keyOf(lines[i] ?? "") === "strict-transport-security") lines.splice(i, 2);
   lines.push("Strict-Transport-Security", value);
 }
+
+/** What every answer of the router's own says beside its reason. */
+export function ownLines(requestId: string, { hsts }: Entrance): string[] {
+  const lines = requestId === "" ? [] : ["X-Request-Id", requestId];
+  if (hsts !== undefined) setHsts(lines, hsts);
+  return lines;
+}

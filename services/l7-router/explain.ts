@@ -1,40 +1,57 @@
 import { parseAddress, formatAddress } from "#shared/core/cidr.ts";
-import { UsageError } from "#shared/core/error.ts";
+import { assert, UsageError } from "#shared/core/error.ts";
 import { hash32 } from "#shared/core/hash.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
+import { poolOf, rewrite } from "./admit.ts";
+import { explainPolicies } from "./explain-policies.ts";
+import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
 import { explainRoutes } from "./route/match.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Site } from "./site.ts";
+import { Client } from "./visitor.ts";
 
 const methodForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** What would be decided for a request, and why, without doing it: `method` (default GET), `url` (a path or a URL),
  * `client` (its address), and one `header.NAME=VALUE` for each header.
  * @throws {UsageError} if the query does not say enough */
-export function explain(snapshot: Snapshot, query: URLSearchParams): Record<string, unknown> {
+export function explain(site: Site, query: URLSearchParams): Record<string, unknown> {
   const method = (query.get("method") ?? "GET").toUpperCase();
   const target = query.get("url");
   if (target === null) throw new UsageError("explain needs url: a path, or a URL with a host");
   if (!methodForm.test(method)) throw new UsageError(`method: "${method}" is none`);
   const client = clientOf(query.get("client") ?? "127.0.0.1");
   const headers = headersOf(query);
-  const read = readHead({ method, target, version: "1.1", headers }, snapshot.config.limits);
+  const read = readHead({ method, target, version: "1.1", headers }, site.snapshot.config.limits);
   if (!read.ok) {
     const { status, reason, message } = read.refusal;
     return { method, url: target, client, reason, status, message, routes: [] };
   }
-  return { method, url: target, client, ...decide(snapshot, read.head, client) };
+  return { method, url: target, client, ...decide(site, read.head, client) };
 }
 
-function decide(snapshot: Snapshot, head: RequestHead, client: string): Record<string, unknown> {
-  const routes = explainRoutes(snapshot.table, head);
-  const seen = { path: head.path, host: head.host, routes };
-  const matched = routes.find((route) => route.matched);
-  const pool = matched && snapshot.pools.get(matched.pool)?.pool;
-  if (!pool) return { ...seen, reason: "NO_ROUTE", status: 404, pool: null, choice: null };
+function decide(site: Site, head: RequestHead, client: string): Record<string, unknown> {
+  const { table, pools, geo } = site.snapshot;
+  const visitor = new Client(client, geo);
+  const routes = explainRoutes(table, head, visitor);
+  const seen = { path: head.path, host: head.host, country: geo ? visitor.country : null, routes };
+  const none = { policies: [], pool: null, choice: null };
+  const last = routes.at(-1);
+  const route = last?.matched ? table.routes[last.index] : undefined;
+  if (!route) {
+    const isTooLong = last?.tooLong ?? false;
+    return { ...seen, ...none, reason: isTooLong ? "TARGET_TOO_LONG" : "NO_ROUTE", status: isTooLong ? 414 : 404 };
+  }
+  const policies = explainPolicies(route, head, client, site);
+  const own = site.maintenance.isOn(route.config) ? closedAnswer(route.config) : ownRouteAnswer(route, head);
+  const rewritten = rewrite(route, head);
+  const refused = own ?? ("reason" in rewritten ? rewritten : undefined);
+  if (refused) return { ...seen, ...none, policies, reason: refused.reason, status: refused.status };
+  const pool = pools.get(poolOf(route, client))?.pool;
+  assert(pool, "the pools of a route were checked with the config");
   const choice = pool.choose({ hash: hash32(client), tried: [], peek: true });
   const status = choice.endpoint ? null : 503;
-  return { ...seen, reason: choice.reason, status, pool: pool.name, choice: pool.describe(choice, []) };
+  return { ...seen, policies, reason: choice.reason, status, pool: pool.name, choice: pool.describe(choice, []) };
 }
 
 function clientOf(text: string): string {

@@ -1,3 +1,4 @@
+import type { Reason } from "#shared/core/error.ts";
 import { TrafficError } from "#shared/core/error.ts";
 
 /** The server did not answer in time. */
@@ -17,9 +18,10 @@ export function clientGone(): TrafficError {
   return new TrafficError("CLIENT_GONE", "the client left before its answer was whole", { origin: "downstream" });
 }
 
+// What a gateway says that could not reach what is behind it: counts against the endpoint, unlike a server's own 500.
 const gatewayFailures: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** What a gateway says that could not reach what is behind it: counts against the endpoint, unlike a server's own 500. */
-export function isGatewayFailure(status: number): boolean {
-  return gatewayFailures.has(status);
+/** Why an answer counts against its endpoint, if it does. */
+export function gatewayFailureOf(status: number): Reason | undefined {
+  return gatewayFailures.has(status) ? "UNHEALTHY" : undefined;
 }

@@ -1,18 +1,18 @@
 import type { Duplex } from "node:stream";
-import type { Reason } from "#shared/core/error.ts";
-import { TrafficError, messageOf } from "#shared/core/error.ts";
+import { TrafficError } from "#shared/core/error.ts";
 import { admit } from "./admit.ts";
+import type { Admitted } from "./admit.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, UpstreamRequest } from "./engine/engine.ts";
-import { entranceRefusal } from "./entrance.ts";
+import { entranceRefusal, ownLines, setHsts } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import { identify } from "./identify.ts";
-import { isGatewayFailure, late, stalled } from "./failures.ts";
+import { gatewayFailureOf, late, stalled } from "./failures.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
 import { valueOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
 import { incomingHeaders, informationHeaders, upstreamRequest } from "./outgoing.ts";
-import { answerOwn, ownAnswerOf } from "./own-answers.ts";
+import { ownAnswerOf } from "./own-answers.ts";
 import { Passage } from "./passage.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { passableTrailers } from "./policy/hop-by-hop.ts";
@@ -20,7 +20,6 @@ import { RefusedError, refusal, refusalOf } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 import { reply } from "./reply.ts";
 import type { Site } from "./site.ts";
-import type { RoutedPool } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { Tries } from "./tries.ts";
 import type { TriesOwner } from "./tries.ts";
@@ -39,6 +38,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   readonly #last: boolean;
   readonly #passage: Passage;
   #head: RequestHead | undefined;
+  #admitted: Admitted | undefined;
   #tries: Tries | undefined;
   /** Whom the deadline is for. */
   #waitsFor: Waiting = "client";
@@ -59,7 +59,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#site = site;
     this.#entrance = entrance;
     this.#last = last;
-    this.#passage = new Passage(downstream, site.host, entrance.hsts);
+    this.#passage = new Passage(downstream, site.host);
     site.count(1);
   }
 
@@ -67,45 +67,33 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
 
   begin(): void {
     try {
-      const { snapshot, viaName } = this.#site;
-      const read = readHead(this.#downstream.head, snapshot.config.limits);
+      const read = readHead(this.#downstream.head, this.#site.snapshot.config.limits);
       if (!read.ok) return this.#refuse(read.refusal, true);
       const { head } = read;
       this.#head = head;
       this.#downstream.expectBody(head.framing, head.upgrade);
       const forwarded = identify(head, this.#downstream, this.#site);
       this.#passage.identified(head.path, forwarded);
-      if (this.#answerHere(head)) return;
-      const elsewhere = entranceRefusal(head, this.#downstream.tls, this.#entrance);
-      const admitted = elsewhere ?? admit(head, snapshot, viaName, this.#passage);
+      const own = ownAnswerOf(head, this.#site.unhealthy);
+      const refused = own ?? entranceRefusal(head, this.#downstream.tls, this.#entrance);
+      const admitted = refused ?? admit(head, this.#site, this.#passage);
       if ("status" in admitted) this.#refuse(admitted, this.#closes());
-      else this.#send(head, forwarded, admitted);
+      else this.#send(admitted, forwarded);
     } catch (error) {
       this.onFailure(error);
     }
   }
 
-  /** Answers what the router answers itself.
-   * @returns whether it did */
-  #answerHere(head: RequestHead): boolean {
-    const kind = ownAnswerOf(head);
-    if (!kind) return false;
-    this.#isReplied = true;
-    this.#wait("client", this.#timeouts.idleMs);
-    const options = { unhealthy: this.#site.unhealthy(), own: this.#passage.ownLines(), close: this.#closes() };
-    this.#passage.answeredHere(kind, answerOwn(kind, this.#downstream, options));
-    this.#downstream.flush();
-    return true;
-  }
-
   // 2. The try: an endpoint, a connection to it, the request on it.
 
-  #send(head: RequestHead, forwarded: Forwarded, routed: RoutedPool): void {
-    const request = upstreamRequest(head, forwarded, this.#downstream.local);
+  #send(admitted: Admitted, forwarded: Forwarded): void {
+    const { head, routed, requestHeaders, delayMs } = admitted;
+    const request = upstreamRequest(head, forwarded, this.#downstream.local, requestHeaders);
+    this.#admitted = admitted;
     this.#isHeldBack = head.expectsContinue;
     this.#bodyIsWhole = head.framing.kind === "none";
     this.#tries = new Tries({ request, routed, site: this.#site, passage: this.#passage, owner: this });
-    this.#tries.next();
+    this.#tries.begin(delayMs);
   }
 
   onConnection(connection: UpstreamConnection, request: UpstreamRequest): void {
@@ -177,12 +165,12 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   onAnswer({ status, statusText, headers, framing }: AnswerHead): void {
     try {
       this.#isAnswered = true;
-      this.#tries?.answered(isGatewayFailure(status) ? "UNHEALTHY" : undefined);
+      this.#tries?.answered(gatewayFailureOf(status));
       this.#passage.status = status;
       const isEvents = valueOf(headers, "content-type")?.startsWith("text/event-stream") ?? false;
       this.#silentMs = isEvents ? this.#timeouts.idleMs : this.#timeouts.bodyMs; // Events may be far apart.
       this.#wait("server", this.#silentMs);
-      const lines = incomingHeaders(headers, this.#site.viaName, this.#passage, status);
+      const lines = this.#linesOf(headers, status);
       this.#downstream.begin({ status, statusText, headers: lines, framing }, this.#closes());
     } catch (error) {
       this.onFailure(error);
@@ -223,11 +211,9 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#tries?.release();
     this.#site.wheel.disarm(this);
     this.#passage.status = 101;
-    const lines = incomingHeaders(headers, this.#site.viaName, this.#passage, 101);
-    lines.push("Connection", "Upgrade", "Upgrade", "websocket");
-    const client = this.#downstream.switchProtocols(lines);
-    const { clock } = this.#site.host;
-    void splice(client, socket, first, { clock, idleMs: this.#timeouts.idleMs }).then((reason) => {
+    const lines = [...this.#linesOf(headers, 101), "Connection", "Upgrade", "Upgrade", "websocket"];
+    const limits = { clock: this.#site.host.clock, idleMs: this.#timeouts.idleMs };
+    void splice(this.#downstream.switchProtocols(lines), socket, first, limits).then((reason) => {
       this.#passage.reason = reason;
       this.#finish();
     });
@@ -263,11 +249,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   /** Something went wrong: answers if nothing was, and never ends half an answer cleanly. */
   onFailure(thrown: unknown): void {
     if (this.#isOver || this.#isReplied) return;
-    const reason: Reason = thrown instanceof TrafficError ? thrown.reason : "UPSTREAM_INVALID";
-    if (!(thrown instanceof TrafficError)) {
-      const { requestId } = this.#passage;
-      this.#site.host.log.error({ error: messageOf(thrown), requestId }, "request_failed");
-    }
+    const reason = this.#passage.reasonOf(thrown);
     this.#tries?.cancel(this.#isAnswered || !(thrown instanceof TrafficError) ? undefined : thrown);
     if (reason !== "CLIENT_GONE" && !this.#downstream.headSent)
       return this.#refuse(refusalOf(thrown), this.#head === undefined || this.#closes());
@@ -280,7 +262,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#isReplied = true;
     this.#passage.refused(refused);
     this.#wait("client", this.#timeouts.idleMs);
-    reply(this.#downstream, refused, this.#passage.ownLines(), close);
+    reply(this.#downstream, refused, ownLines(this.#passage.requestId, this.#entrance), close);
     this.#downstream.flush();
   }
 
@@ -291,9 +273,19 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     const endpoint = this.#tries?.endpoint;
     endpoint?.end();
     const { snapshot, tallies } = this.#site;
-    const { accessLog } = snapshot.config;
-    this.#passage.close({ endpoint: this.#isAnswered ? endpoint?.name : undefined, accessLog, tallies });
+    this.#passage.close({
+      endpoint: this.#isAnswered ? endpoint?.name : undefined,
+      accessLog: snapshot.config.accessLog,
+      tallies,
+    });
     this.#site.count(-1);
+  }
+
+  #linesOf(headers: HeaderList, status: number): string[] {
+    const edits = this.#admitted?.replyHeaders;
+    const lines = incomingHeaders(headers, this.#site.viaName, this.#passage.requestId, status, edits);
+    if (this.#entrance.hsts !== undefined && status !== 101) setHsts(lines, this.#entrance.hsts);
+    return lines;
   }
 
   /** Whether the connection must end after the answer that begins now. */

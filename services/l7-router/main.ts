@@ -3,12 +3,13 @@ import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import { runService } from "#shared/server/run.ts";
 import type { ServiceDefinition } from "#shared/server/service.ts";
 import { Router } from "./router.ts";
+import { geoFor } from "./visitor.ts";
 
 export const l7Router = {
   name: "l7-router",
   schema: l7RouterSchema,
   async start(config, host) {
-    const router = new Router(config, host);
+    const router = new Router(config, host, await geoFor(config));
     await router.listen();
     return router;
   },

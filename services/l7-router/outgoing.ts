@@ -1,9 +1,9 @@
+import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
-import { setHsts } from "./entrance.ts";
 import { hopsLeft } from "./own-answers.ts";
-import type { Passage } from "./passage.ts";
+import { editHeaders } from "./policy/header-edits.ts";
 import { hasTraceparent, rebuiltHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
@@ -11,10 +11,17 @@ import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
 const rebuiltAndTracestate: ReadonlySet<string> = new Set([...rebuiltHeaders, "tracestate"]);
 const neverWithoutLength: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** @param fallbackHost Host of an HTTP/1.0 request that named none */
-export function upstreamRequest(head: RequestHead, forwarded: Forwarded, fallbackHost: string): UpstreamRequest {
+/** @param fallbackHost Host of an HTTP/1.0 request that named none
+ * @param edits of the route */
+export function upstreamRequest(
+  head: RequestHead,
+  forwarded: Forwarded,
+  fallbackHost: string,
+  edits?: HeaderEdits,
+): UpstreamRequest {
   const { method, target, framing, upgrade } = head;
-  return { method, target, framing, upgrade, headers: outgoingHeaders(head, forwarded, fallbackHost) };
+  const lines = outgoingHeaders(head, forwarded, fallbackHost);
+  return { method, target, framing, upgrade, headers: edits ? editHeaders(lines, edits) : lines };
 }
 
 /** The head of a request as it goes to a server: what the client sent end to end, then what the router says. */
@@ -51,13 +58,13 @@ function framingLines(head: RequestHead): string[] {
 export function incomingHeaders(
   headers: HeaderList,
   viaName: string,
-  { requestId, hsts }: Pick<Passage, "requestId" | "hsts">,
+  requestId: string,
   status: number,
+  edits?: HeaderEdits,
 ): string[] {
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
-  if (hsts !== undefined) setHsts(lines, hsts);
-  return lines;
+  return edits ? editHeaders(lines, edits) : lines;
 }
 
 /** The head of a 1xx, which has no length (RFC 9110 §8.6). */

@@ -1,3 +1,4 @@
+import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
 import type { Host } from "#shared/server/service.ts";
@@ -42,11 +43,8 @@ export class Passage {
   readonly #host: Host;
   readonly #downstream: Downstream;
   readonly traceId: string | undefined;
-  /** The value of Strict-Transport-Security in every answer. */
-  readonly hsts: string | undefined;
 
-  constructor(downstream: Downstream, host: Host, hsts: string | undefined) {
-    this.hsts = hsts;
+  constructor(downstream: Downstream, host: Host) {
     this.#downstream = downstream;
     this.#host = host;
     this.startedMs = host.clock.nowMs();
@@ -62,30 +60,26 @@ export class Passage {
     this.client = client;
   }
 
-  /** Header lines of every answer that the router itself gives. */
-  ownLines(): string[] {
-    const lines = this.requestId === "" ? [] : ["X-Request-Id", this.requestId];
-    if (this.hsts !== undefined) lines.push("Strict-Transport-Security", this.hsts);
-    return lines;
-  }
-
-  take(route: CompiledRoute): void {
+  /** @param pool "" where the route leads to none */
+  take(route: CompiledRoute, pool: string): void {
     this.route = String(route.index);
-    this.pool = route.pool;
+    this.pool = pool;
     this.#match = route.match;
   }
 
-  /** The router answered instead of a route. */
-  answeredHere(kind: string, { status, reason }: Pick<Refusal, "status" | "reason">): void {
-    this.route = kind;
+  /** The router makes the answer itself. */
+  refused({ status, reason, kind }: Refusal): void {
     this.status = status;
     this.reason = reason;
+    if (kind) this.route = kind;
+    else this.isOwnReply = true;
   }
 
-  refused({ status, reason }: Refusal): void {
-    this.status = status;
-    this.reason = reason;
-    this.isOwnReply = true;
+  /** Why a request failed. What is no failure of traffic is the router's own, and logged. */
+  reasonOf(thrown: unknown): Reason {
+    if (thrown instanceof TrafficError) return thrown.reason;
+    this.#host.log.error({ error: messageOf(thrown), requestId: this.requestId }, "request_failed");
+    return "UPSTREAM_INVALID";
   }
 
   /** It ends without a whole answer. */

@@ -9,6 +9,10 @@ export interface Refusal {
   readonly message: string;
   /** Further header lines of the reply: name, value ... */
   readonly headers?: readonly string[];
+  /** A body of its own, sent with `headers` and nothing about it beside them. */
+  readonly body?: string;
+  /** What answers in place of a route. Such answers are not counted among those that stand for a server's. */
+  readonly kind?: "health" | "options";
 }
 
 export function refusal(status: number, reason: Reason, message: string, headers?: readonly string[]): Refusal {

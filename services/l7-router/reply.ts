@@ -7,10 +7,25 @@ import type { Refusal } from "./refusal.ts";
  * @param close the connection ends after it */
 export function reply(downstream: Downstream, refused: Refusal, own: readonly string[], close: boolean): void {
   const { status, reason, message } = refused;
+  if (refused.body !== undefined) return replyWith(downstream, refused, refused.body, own, close);
   const wantsJson = valueOf(downstream.head.headers, "accept")?.includes("json") ?? false;
   const body = wantsJson ? `${JSON.stringify({ status, reason, message })}\n` : `${reason}: ${message}\n`;
   const type = wantsJson ? "application/json" : "text/plain; charset=utf-8";
   downstream.send(status, [...linesOf(refused, type, body), ...own], body, close);
+}
+
+const lengthless: ReadonlySet<number> = new Set([204, 304]); // RFC 9110 §8.6
+
+function replyWith(
+  downstream: Downstream,
+  { status, reason, headers = [] }: Refusal,
+  body: string,
+  own: readonly string[],
+  close: boolean,
+): void {
+  const said = reason === "OK" ? [] : ["X-Watershed-Reason", reason];
+  const length = lengthless.has(status) ? [] : ["Content-Length", String(Buffer.byteLength(body))];
+  downstream.send(status, [...headers, ...length, ...said, ...own], body, close);
 }
 
 function linesOf(refused: Refusal, type: string, body: string): string[] {

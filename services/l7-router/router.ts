@@ -1,7 +1,9 @@
+import type { Hono } from "hono";
 import { UsageError } from "#shared/core/error.ts";
 import { hash32 } from "#shared/core/hash.ts";
 import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
+import type { Geo } from "#shared/geo/geo.ts";
 import type { Host, Service } from "#shared/server/service.ts";
 import type { Engine, Listener, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
@@ -9,6 +11,7 @@ import { Entrances } from "./entrances.ts";
 import type { PreparedEntrances } from "./entrances.ts";
 import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
+import { Maintenance } from "./maintenance.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
@@ -16,6 +19,7 @@ import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
 import type { RoutedPool, Snapshot } from "./snapshot.ts";
 import { Tallies } from "./tallies.ts";
+import { geoFor } from "./visitor.ts";
 import { Wheel } from "./wheel.ts";
 
 /** The HTTP router of a region: listeners, the snapshot in force, and what is under way. */
@@ -25,6 +29,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #viaName: string;
   readonly #wheel: Wheel;
   readonly #entrances: Entrances;
+  readonly #maintenance = new Maintenance();
   readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
   #site: Site;
@@ -34,7 +39,8 @@ export class Router implements Service<L7RouterConfig> {
   #active = 0;
   #onQuiet: (() => void) | undefined;
 
-  constructor(config: L7RouterConfig, host: Host) {
+  /** @param geo by `geoFor` with the same config */
+  constructor(config: L7RouterConfig, host: Host, geo?: Geo) {
     this.#host = host;
     this.#engine = engines[config.engine]();
     // Two routers without names of their own, one behind the other, must not take each other for a loop.
@@ -43,7 +49,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#wheel = new Wheel(host.clock);
     this.#entrances = new Entrances(config, host);
     host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
-    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine));
+    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), undefined, geo);
     this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
   }
@@ -88,7 +94,7 @@ export class Router implements Service<L7RouterConfig> {
   }
 
   explain(query: URLSearchParams): Record<string, unknown> {
-    return explain(this.#snapshot, query);
+    return explain(this.#site, query);
   }
 
   *pools(): Iterable<AdminPool> {
@@ -105,6 +111,7 @@ export class Router implements Service<L7RouterConfig> {
       if (before && before.proxyProtocol?.send !== proxyProtocol?.send)
         throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
     }
+    const geo = await geoFor(config);
     const wanted = new Set(config.listeners.map(({ address }) => address));
     const entrances = await this.#entrances.prepare(config);
     const created = createPools(config, this.#host, this.#engine, former);
@@ -117,7 +124,8 @@ export class Router implements Service<L7RouterConfig> {
       for (const routed of created.values()) retire(routed);
       throw error;
     }
-    this.#snapshot = createSnapshot(config, this.#host, created, former);
+    this.#snapshot = createSnapshot(config, this.#host, created, former, geo);
+    this.#maintenance.keep(config.routes);
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
@@ -128,6 +136,17 @@ export class Router implements Service<L7RouterConfig> {
         await listener.close();
       }
     }
+  }
+
+  /** `POST /routes/NAME/close` and `/open`: the maintenance switch of a route. */
+  extendAdmin(app: Hono): void {
+    app.post("/routes/:name/:verb{close|open}", (c) => {
+      const { name, verb } = c.req.param();
+      const known = this.#maintenance.set(this.#snapshot.config.routes, name, verb === "close");
+      if (!known) return c.json({ error: `there is no route "${name}"` }, 404);
+      this.#host.log.warn({ route: name, verb }, "route_switched");
+      return c.json({ route: name, maintenance: verb === "close" });
+    });
   }
 
   drain(): void {
@@ -196,6 +215,7 @@ export class Router implements Service<L7RouterConfig> {
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       snapshot: this.#snapshot,
+      maintenance: this.#maintenance,
       isDraining: () => this.#draining,
       unhealthy: () => this.#unhealthy(),
       count: (by) => this.#count(by),

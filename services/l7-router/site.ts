@@ -1,4 +1,5 @@
 import type { Host } from "#shared/server/service.ts";
+import type { Maintenance } from "./maintenance.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Tallies } from "./tallies.ts";
@@ -12,6 +13,8 @@ export interface Site {
   readonly viaName: string;
   /** As it was when the request came: a reload does not change it under way. */
   readonly snapshot: Snapshot;
+  /** Routes that are closed for now. */
+  readonly maintenance: Maintenance;
   /** From the moment on that this is true, every answer ends its connection. */
   readonly isDraining: () => boolean;
   /** What `GET /health` answers instead of 200. */

@@ -3,6 +3,7 @@ import type { PoolConfig } from "#shared/config/schema/common.ts";
 import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import { RetryBudget } from "#shared/endpoint/attempt.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
+import type { Geo } from "#shared/geo/geo.ts";
 import type { Host } from "#shared/server/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import { compileRoutes } from "./route/compile.ts";
@@ -22,6 +23,8 @@ export interface Snapshot {
   readonly table: RouteTable;
   readonly pools: ReadonlyMap<string, RoutedPool>;
   readonly isTrusted: (address: string) => boolean;
+  /** Undefined where no route asks for countries. */
+  readonly geo: Geo | undefined;
 }
 
 /** The pools that the former snapshot does not have. Their checks have begun. */
@@ -44,6 +47,7 @@ export function createSnapshot(
   host: Host,
   created: ReadonlyMap<string, RoutedPool>,
   former?: Snapshot,
+  geo?: Geo,
 ): Snapshot {
   const pools = new Map<string, RoutedPool>();
   for (const [name, poolConfig] of Object.entries(config.pools)) {
@@ -51,7 +55,7 @@ export function createSnapshot(
     const routed = known ? updatePool(known, poolConfig, host) : created.get(name);
     if (routed) pools.set(name, routed);
   }
-  return { config, table: compileRoutes(config.routes), pools, isTrusted: trustOf(config.trustedProxies) };
+  return { config, table: compileRoutes(config.routes), pools, isTrusted: trustOf(config.trustedProxies), geo };
 }
 
 function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): RoutedPool {

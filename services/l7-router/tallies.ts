@@ -4,8 +4,8 @@ import type { CounterSeries, HistogramSeries } from "#shared/observe/series.ts";
 /** The series that every request counts in, looked up once for each combination. There are as many as routes and statuses. */
 export class Tallies {
   readonly #metrics: Metrics;
-  /** By route and status; the pool follows from the route, and comes along for when the config changes. */
-  readonly #requests = new Map<string, Map<number, CounterSeries>>();
+  /** By route, pool and status: a route that splits leads to several pools. */
+  readonly #requests = new Map<string, Map<string, Map<number, CounterSeries>>>();
   readonly #seconds = new Map<string, HistogramSeries>();
 
   constructor(metrics: Metrics) {
@@ -13,8 +13,10 @@ export class Tallies {
   }
 
   requests(route: string, pool: string, status: number): CounterSeries {
-    let byStatus = this.#requests.get(route);
-    if (!byStatus) this.#requests.set(route, (byStatus = new Map<number, CounterSeries>()));
+    let byPool = this.#requests.get(route);
+    if (!byPool) this.#requests.set(route, (byPool = new Map<string, Map<number, CounterSeries>>()));
+    let byStatus = byPool.get(pool);
+    if (!byStatus) byPool.set(pool, (byStatus = new Map<number, CounterSeries>()));
     let series = byStatus.get(status);
     if (!series) {
       series = this.#metrics.counter("watershed_http_requests_total", { route, pool, status });

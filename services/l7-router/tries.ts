@@ -1,3 +1,4 @@
+import type { Timer } from "#shared/core/clock.ts";
 import { TrafficError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import { hash32 } from "#shared/core/hash.ts";
@@ -39,6 +40,7 @@ export class Tries implements AttemptRequest {
   readonly #attempts: Attempts;
   readonly #deadlineMs: number;
   readonly #isResendable: boolean;
+  #delay: Timer | undefined;
   #opening: AbortController | undefined;
   #sentMs = 0;
   /** Tried now, or answering; counted as active there. */
@@ -66,6 +68,20 @@ export class Tries implements AttemptRequest {
     this.budget = budget;
     this.#deadlineMs = site.host.clock.nowMs() + site.snapshot.config.timeouts.requestMs;
     this.#attempts = new Attempts(pool, this);
+  }
+
+  /** The first try.
+   * @param delayMs before it, for a drill
+   * @throws {TrafficError} as `next`, if there is no delay */
+  begin(delayMs: number): void {
+    if (delayMs === 0) return this.next();
+    this.#delay = this.#site.host.clock.after(delayMs, () => {
+      try {
+        this.next();
+      } catch (thrown) {
+        this.#owner.onFailure(thrown);
+      }
+    });
   }
 
   /** @throws {TrafficError} NO_HEALTHY or NO_ENDPOINT, or that of the try before if nobody is left */
@@ -132,6 +148,7 @@ export class Tries implements AttemptRequest {
   /** Nobody waits for an answer any more, or for the rest of it.
    * @param error why, if there was no answer yet */
   cancel(error: TrafficError | undefined): void {
+    this.#delay?.cancel();
     this.#opening?.abort();
     this.connection?.cancel(this.#owner);
     this.connection = undefined;

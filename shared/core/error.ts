@@ -43,6 +43,10 @@ export const reasons = [
   "PROXY_HEADER_INVALID",
   "CLIENT_HELLO_INVALID",
   "REBALANCED",
+  "REDIRECTED",
+  "FIXED_ANSWER",
+  "MAINTENANCE",
+  "FAULT_INJECTED",
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -31,7 +31,8 @@ export function geodnsConfig(topology: Topology, plan: AddressPlan, node: Topolo
   };
 }
 
-function geoOf(topology: Topology, plan: AddressPlan): Record<string, unknown> {
+/** Where clients are: the same for every tier that asks. */
+export function geoOf(topology: Topology, plan: AddressPlan): Record<string, unknown> {
   const { database, networks } = topology.geo;
   return {
     ...(database !== "builtin" && { database: plan.geoDatabase(database) }),

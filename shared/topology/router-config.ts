@@ -1,6 +1,7 @@
 import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
 import type { ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
 import { formatDuration } from "#shared/core/duration.ts";
+import { geoOf } from "./geodns-config.ts";
 import { healthOf } from "./check.ts";
 import type { TopologyNode } from "./nodes.ts";
 import { forwarderSeats, zonesOf } from "./places.ts";
@@ -22,6 +23,7 @@ export function routerConfig(
     engine: region.httpProxyRouters.some((number) => node.name === `${region.name}/l7-${number}`)
       ? "http-proxy"
       : "wire",
+    ...(topology.routes.some(({ match }) => match.countries) && { geo: geoOf(topology, plan) }),
     routes: topology.routes.map(({ match, service }) => ({ match, pool: service })),
     pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, plan, region, service)])),
   };

@@ -9,11 +9,12 @@ import { addServerOptions, chooseServers } from "../name-servers.ts";
 import type { ServerChoice } from "../name-servers.ts";
 import type { Stack } from "../stack/choose.ts";
 import { paintForStdout } from "../table.ts";
+import { addExplainHttp } from "./explain-http.ts";
 import { example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 /** What can be explained: each adds a command under `explain`. */
-const explanations: readonly AddCommand[] = [addExplainDns];
+const explanations: readonly AddCommand[] = [addExplainDns, addExplainHttp];
 
 export const addExplain: AddCommand = (program, exitWith) => {
   const command = program.command("explain").description("says what would be decided, and why, without doing it");

@@ -1,4 +1,8 @@
 import type { MatchConfig, RouteConfig } from "#shared/config/schema/l7-router.ts";
+import type { Cidr } from "#shared/core/cidr.ts";
+import { parseCidr } from "#shared/core/cidr.ts";
+import { indexRoutes } from "./route-index.ts";
+import type { RouteIndex } from "./route-index.ts";
 
 /** One condition of a route, ready to be asked. */
 interface Pair {
@@ -10,7 +14,7 @@ interface Pair {
 export interface CompiledRoute {
   /** 0-based, as in the config. */
   readonly index: number;
-  readonly pool: string;
+  readonly config: RouteConfig;
   readonly match: MatchConfig;
   readonly host: { readonly exact: string } | { readonly suffix: string } | undefined;
   readonly path: { readonly exact: string } | { readonly prefix: string } | undefined;
@@ -19,15 +23,26 @@ export interface CompiledRoute {
   readonly headers: readonly Pair[];
   readonly cookies: readonly Pair[];
   readonly query: readonly Pair[];
+  readonly clients: readonly Cidr[] | undefined;
+  readonly countries: ReadonlySet<string> | undefined;
 }
 
-export type RouteTable = readonly CompiledRoute[];
-
 /** The routes of a config in their order: the first that matches wins. */
-export function compileRoutes(routes: readonly RouteConfig[]): RouteTable {
-  return routes.map(({ match, pool }, index) => ({
+export interface RouteTable {
+  readonly routes: readonly CompiledRoute[];
+  readonly index: RouteIndex;
+}
+
+export function compileRoutes(configs: readonly RouteConfig[]): RouteTable {
+  const routes = configs.map(compileRoute);
+  return { routes, index: indexRoutes(routes) };
+}
+
+function compileRoute(config: RouteConfig, index: number): CompiledRoute {
+  const { match } = config;
+  return {
     index,
-    pool,
+    config,
     match,
     host: match.host === undefined ? undefined : compileHost(match.host),
     path: match.path === undefined ? undefined : compilePath(match.path),
@@ -36,7 +51,9 @@ export function compileRoutes(routes: readonly RouteConfig[]): RouteTable {
     headers: pairsOf(match.headers, true),
     cookies: pairsOf(match.cookies, false),
     query: pairsOf(match.query, false),
-  }));
+    clients: match.clients?.map(parseCidr).filter((network) => network !== undefined),
+    countries: match.countries && new Set(match.countries),
+  };
 }
 
 function compileHost(pattern: string): CompiledRoute["host"] {

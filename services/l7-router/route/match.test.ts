@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { MatchConfig } from "#shared/config/schema/l7-router.ts";
+import { parseAddress } from "#shared/core/cidr.ts";
 import { compileRoutes } from "./compile.ts";
 import { parseAuthority } from "./host.ts";
 import { explainRoutes, matchRoute } from "./match.ts";
-import type { Routable } from "./match.ts";
+import { pathRegexCharactersMax, pathTooLong } from "./match.ts";
+import type { Routable, Visitor } from "./match.ts";
 
 interface Asked {
   readonly method?: string;
@@ -12,6 +14,8 @@ interface Asked {
   readonly query?: string;
   readonly headers?: Readonly<Record<string, readonly string[]>>;
 }
+
+const visitor: Visitor = { bytes: parseAddress("127.49.0.7"), country: "DE" };
 
 function request(asked: Asked): Routable {
   const { method = "GET", host = "www.stream.test", path = "/", query = "", headers = {} } = asked;
@@ -53,6 +57,10 @@ const cases: readonly { match: MatchConfig; yes: readonly Asked[]; no: readonly 
     yes: [{ query: "a=1&v=2+x" }, { query: "v=1&v=2%20x" }],
     no: [{}, { query: "v=2" }, { query: "V=2+x" }],
   },
+  { match: { clients: ["10.0.0.0/8", "127.49.0.0/16"] }, yes: [{}], no: [] },
+  { match: { clients: ["127.1.0.0/16", "::/0"] }, yes: [], no: [{}] },
+  { match: { countries: ["FR", "DE"] }, yes: [{}], no: [] },
+  { match: { countries: ["US"] }, yes: [], no: [{}] },
   {
     match: { path: "/a/*", methods: ["GET"], headers: { x: "1" } },
     yes: [{ path: "/a/b", headers: { x: ["1"] } }],
@@ -65,10 +73,10 @@ describe("a route", () => {
     const table = compileRoutes([{ match, pool: "p" }]);
     for (const asked of yes)
       it(`${JSON.stringify(match)} takes ${JSON.stringify(asked)}`, () =>
-        expect(matchRoute(table, request(asked))?.pool).toBe("p"));
+        expect(matchRoute(table, request(asked), visitor)).toBe(table.routes[0]));
     for (const asked of no)
       it(`${JSON.stringify(match)} leaves ${JSON.stringify(asked)}`, () =>
-        expect(matchRoute(table, request(asked))).toBeUndefined());
+        expect(matchRoute(table, request(asked), visitor)).toBeUndefined());
   }
 
   it("that comes first wins, and the others say why they did not match", () => {
@@ -78,11 +86,28 @@ describe("a route", () => {
       { match: { path: "/api/*" }, pool: "api" },
       { match: { path: "/*" }, pool: "web" },
     ]);
-    expect(explainRoutes(table, request({ path: "/api/users" }))).toEqual([
-      { index: 0, pool: "beta", matched: false, why: 'host is "www.stream.test", wanted "beta.stream.test"' },
-      { index: 1, pool: "writes", matched: false, why: "method is GET, wanted POST" },
-      { index: 2, pool: "api", matched: true, why: "" },
+    expect(explainRoutes(table, request({ path: "/api/users" }), visitor)).toMatchObject([
+      { index: 0, pools: ["beta"], matched: false, why: 'host is "www.stream.test", wanted "beta.stream.test"' },
+      { index: 1, pools: ["writes"], matched: false, why: "method is GET, wanted POST" },
+      { index: 2, pools: ["api"], matched: true, why: "" },
     ]);
+  });
+});
+
+describe("an expression", () => {
+  const table = compileRoutes([
+    { match: { pathRegex: "/x/.*" }, pool: "closed" },
+    { match: {}, pool: "open" },
+  ]);
+  it("is asked of a path as long as the bound", () => {
+    const path = `/x/${"a".repeat(pathRegexCharactersMax - 3)}`;
+    expect(matchRoute(table, request({ path }), visitor)).toBe(table.routes[0]);
+  });
+
+  it("is asked of no longer one, and no later route takes the request instead", () => {
+    const asked = request({ path: `/x/${"a".repeat(pathRegexCharactersMax - 2)}` });
+    expect(matchRoute(table, asked, visitor)).toBe(pathTooLong);
+    expect(explainRoutes(table, asked, visitor)).toMatchObject([{ index: 0, matched: false, tooLong: true }]);
   });
 });
 

@@ -1,4 +1,7 @@
+import { cidrContains } from "#shared/core/cidr.ts";
+import type { AddressBytes } from "#shared/core/cidr.ts";
 import { baredPath } from "./path.ts";
+import { poolsOf } from "#shared/config/schema/route-actions.ts";
 import type { CompiledRoute, RouteTable } from "./compile.ts";
 
 /** What routes may know of a request. */
@@ -14,42 +17,116 @@ export interface Routable {
   headerValues(name: string): readonly string[];
 }
 
+/** What routes may know of who asks. */
+export interface Visitor {
+  /** Undefined where the address is none, as behind a Unix socket. */
+  readonly bytes: AddressBytes | undefined;
+  /** ISO 3166 alpha-2; null where nobody knows. */
+  readonly country: string | null;
+}
+
 /** Which key of its match a route failed. */
-export type Mismatch = "host" | "path" | "pathRegex" | "methods" | "headers" | "cookies" | "query";
+export type Mismatch =
+  | "host"
+  | "path"
+  | "pathRegex"
+  | "methods"
+  | "headers"
+  | "cookies"
+  | "query"
+  | "clients"
+  | "countries";
+
+/** The time of an expression with three open repetitions grows by the third power of what it is matched against. */
+export const pathRegexCharactersMax = 512;
+
+/** A route asks an expression of a path that is longer than any expression is asked of. */
+export const pathTooLong = "path too long";
 
 /** A route that was looked at. */
 export interface TriedRoute {
   readonly index: number;
-  readonly pool: string;
+  readonly name: string | null;
+  /** The pools that it leads to; none where the router answers itself. */
+  readonly pools: readonly string[];
   readonly matched: boolean;
+  /** The path is too long for its expression: refused with 414. */
+  readonly tooLong: boolean;
   /** For people; "" where it matched. */
   readonly why: string;
 }
 
-/** The first route that matches. */
-export function matchRoute(table: RouteTable, request: Routable): CompiledRoute | undefined {
+const plainScanMax = 16; // so few are asked faster than they are looked up
+
+/** The first route that matches.
+ * @returns `pathTooLong` if that cannot be told: the request must be refused, for a later route may allow more */
+export function matchRoute(
+  { routes, index }: RouteTable,
+  request: Routable,
+  visitor: Visitor,
+): CompiledRoute | typeof pathTooLong | undefined {
   const bared = baredPath(request.path);
-  return table.find((route) => mismatch(route, request, bared) === undefined);
+  if (routes.length <= plainScanMax) return firstOf(routes, request, bared, visitor);
+  const lists = index.candidates(request.host, request.path, bared);
+  return firstOf(lists.length === 1 ? (lists[0] ?? []) : inOrder(lists), request, bared, visitor);
+}
+
+function firstOf(
+  routes: Iterable<CompiledRoute>,
+  request: Routable,
+  bared: string,
+  visitor: Visitor,
+): CompiledRoute | typeof pathTooLong | undefined {
+  for (const route of routes) {
+    const failed = mismatch(route, request, bared, visitor);
+    if (failed === undefined) return route;
+    if (failed === pathTooLong) return pathTooLong;
+  }
+  return undefined;
+}
+
+/** Merges lists by the number of their routes, no further than it is asked to. */
+function* inOrder(lists: readonly (readonly CompiledRoute[])[]): Iterable<CompiledRoute> {
+  const nexts = lists.map(() => 0);
+  for (;;) {
+    let first = -1;
+    let route: CompiledRoute | undefined;
+    for (const [i, list] of lists.entries()) {
+      const next = list[nexts[i] ?? 0];
+      if (!next || (route && route.index < next.index)) continue;
+      route = next;
+      first = i;
+    }
+    if (!route) return;
+    nexts[first] = (nexts[first] ?? 0) + 1;
+    yield route;
+  }
 }
 
 /** Every route up to the one that matches, and why the ones before it did not. */
-export function explainRoutes(table: RouteTable, request: Routable): TriedRoute[] {
+export function explainRoutes({ routes }: RouteTable, request: Routable, visitor: Visitor): TriedRoute[] {
   const tried: TriedRoute[] = [];
   const bared = baredPath(request.path);
-  for (const route of table) {
-    const failed = mismatch(route, request, bared);
-    const why = failed ? describeMismatch(failed, route, request) : "";
-    tried.push({ index: route.index, pool: route.pool, matched: !failed, why });
-    if (!failed) break;
+  for (const route of routes) {
+    const failed = mismatch(route, request, bared, visitor);
+    const why = failed ? describeMismatch(failed, route, request, visitor) : "";
+    const { config, index } = route;
+    const pools = poolsOf(config).map(({ pool }) => pool);
+    tried.push({ index, name: config.name ?? null, pools, matched: !failed, tooLong: failed === pathTooLong, why });
+    if (!failed || failed === pathTooLong) break;
   }
   return tried;
 }
 
-function mismatch(route: CompiledRoute, request: Routable, bared: string): Mismatch | undefined {
+function mismatch(
+  route: CompiledRoute,
+  request: Routable,
+  bared: string,
+  visitor: Visitor,
+): Mismatch | typeof pathTooLong | undefined {
   if (route.path && !pathMatches(route.path, request.path) && !pathMatches(route.path, bared)) return "path";
   if (route.host && !hostMatches(route.host, request.host)) return "host";
   if (route.methods && !route.methods.has(request.method)) return "methods";
-  if (route.pathRegex && !route.pathRegex.test(request.path)) return "pathRegex";
   if (!route.headers.every(({ name, value }) => headerHas(request.headerValues(name), value))) return "headers";
   if (!route.cookies.every(({ name, value }) => cookieHas(request.headerValues("cookie"), name, value)))
     return "cookies";
@@ -57,7 +134,12 @@ function mismatch(route: CompiledRoute, request: Routable, bared: string): Misma
     const query = new URLSearchParams(request.query);
     if (!route.query.every(({ name, value }) => query.getAll(name).includes(value))) return "query";
   }
-  return undefined;
+  const { bytes } = visitor;
+  if (route.clients && !(bytes && route.clients.some((network) => cidrContains(network, bytes)))) return "clients";
+  if (route.countries && !route.countries.has(visitor.country ?? "")) return "countries";
+  if (!route.pathRegex) return undefined;
+  if (request.path.length > pathRegexCharactersMax) return pathTooLong;
+  return route.pathRegex.test(request.path) ? undefined : "pathRegex";
 }
 
 function hostMatches(pattern: NonNullable<CompiledRoute["host"]>, host: string): boolean {
@@ -87,9 +169,20 @@ function cookieHas(lines: readonly string[], name: string, wanted: string): bool
   return false;
 }
 
-function describeMismatch(failed: Mismatch, route: CompiledRoute, request: Routable): string {
+function describeMismatch(
+  failed: Mismatch | typeof pathTooLong,
+  route: CompiledRoute,
+  request: Routable,
+  visitor: Visitor,
+): string {
   const { match } = route;
   switch (failed) {
+    case pathTooLong:
+      return `path has over ${pathRegexCharactersMax} characters, and pathRegex is asked of no more`;
+    case "clients":
+      return `client is in none of ${match.clients?.join(", ")}`;
+    case "countries":
+      return `country is ${visitor.country ?? "unknown"}, wanted ${match.countries?.join(" or ")}`;
     case "host":
       return `host is "${request.host}", wanted "${match.host}"`;
     case "path":

@@ -5,14 +5,21 @@ import {
   bytesSchema,
   cidrSchema,
   durationSchema,
+  geoSchema,
   nodeKeys,
   poolMustExist,
   poolSchema,
   socketAddressSchema,
 } from "./common.ts";
-import { isRegularExpression, nestsRepetition } from "./regular-expression.ts";
-
-const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a token (RFC 9110 §5.6.2)");
+import { isRegularExpression, nestsRepetition, openRepetitions } from "./regular-expression.ts";
+import {
+  actionKeys,
+  clientMatchKeys,
+  hasOneTarget,
+  poolsOf,
+  targetKeys,
+  tokenSchema as token,
+} from "./route-actions.ts";
 
 const pathSchema = z
   .string()
@@ -29,21 +36,26 @@ export const matchSchema = z.strictObject({
     .refine(isRegularExpression, "a regular expression of JavaScript")
     .refine(
       (text) => !nestsRepetition(text),
-      "no repetition inside a repetition: a client could make it run for minutes",
+      "no repetition and no alternative inside a repetition: a client could make it run for minutes",
     )
+    .refine((text) => openRepetitions(text) <= 3, "at most three of * and +: each multiplies the time by the length")
     .optional()
-    .describe("matched against the whole normalised path"),
+    .describe("matched against the whole normalised path; its groups are {1} to {9} of `rewrite` and `redirect`"),
   methods: z.array(token).min(1).optional().describe("one of these"),
   headers: z.record(token, z.string()).optional().describe("header → its whole value"),
   cookies: z.record(token, z.string()).optional().describe("cookie → its value"),
   query: z.record(z.string(), z.string()).optional().describe("parameter → its value"),
+  ...clientMatchKeys,
 });
 export type MatchConfig = z.output<typeof matchSchema>;
 
-const routeSchema = z.strictObject({
-  match: matchSchema.describe("which requests; {} is every one"),
-  pool: z.string().describe("where they go"),
-});
+const routeSchema = z
+  .strictObject({
+    match: matchSchema.describe("which requests; {} is every one"),
+    ...targetKeys,
+    ...actionKeys,
+  })
+  .refine(hasOneTarget, "exactly one of pool, split, redirect and respond");
 export type RouteConfig = z.output<typeof routeSchema>;
 
 export const listenerTlsSchema = z.strictObject({
@@ -97,6 +109,7 @@ export const l7RouterSchema = crossCheck(
       .default("wire")
       .describe("wire: our own HTTP/1.1 engine; http-proxy: the reference, by node:http and that package"),
     trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
+    geo: geoSchema.prefault({}).describe("where clients are; read only if a route asks for countries"),
     routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
     pools: z.record(z.string(), poolSchema).describe("name → endpoints that serve one purpose"),
     limits: z
@@ -128,7 +141,15 @@ export const l7RouterSchema = crossCheck(
   }),
   (config, context) => {
     for (const [i, route] of config.routes.entries())
-      poolMustExist(context, config.pools, route.pool, ["routes", i, "pool"]);
+      for (const { pool, path } of poolsOf(route)) poolMustExist(context, config.pools, pool, ["routes", i, ...path]);
+    const names = new Map<string, number>();
+    for (const [i, { name }] of config.routes.entries()) {
+      if (name === undefined) continue;
+      const first = names.get(name);
+      if (first === undefined) names.set(name, i);
+      else
+        context.addIssue({ code: "custom", path: ["routes", i, "name"], message: `routes[${first}] is called so too` });
+    }
   },
 );
 export type L7RouterConfig = z.output<typeof l7RouterSchema>;

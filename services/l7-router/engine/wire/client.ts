@@ -242,8 +242,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     this.#isChunked = false;
     taker?.onTaken();
     if (this.#closes) return this.#linger();
-    const { wheel, limits } = this.#owner;
-    wheel.arm(this, limits.idleMs);
+    this.#owner.wheel.arm(this, this.#owner.limits.idleMs);
     this.#step();
     const mayRead = !this.#holdsTooMuch && (this.#isBodyWanted || !this.#isInBody); // Its request says when.
     if (mayRead && this.#socket.isPaused()) this.#socket.resume();
