@@ -71,7 +71,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
 
   begin(): void {
     try {
-      const { snapshot, viaName } = this.#site;
+      const { snapshot, viaName, rateLimiter } = this.#site;
       const read = readHead(this.#downstream.head, snapshot.config.limits);
       if (!read.ok) return this.#refuse(read.refusal, true);
       const { head } = read;
@@ -80,7 +80,10 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       const forwarded = identify(head, this.#downstream, this.#site);
       this.#passage.identified(head.path, forwarded);
       if (this.#answerHere(head, forwarded)) return;
-      const turnedAway = entranceRefusal(head, this.#downstream.tls, this.#entrance);
+      const { client } = forwarded;
+      const turnedAway =
+        (snapshot.isTrusted(client) ? undefined : rateLimiter.refuse(client)) ??
+        entranceRefusal(head, this.#downstream.tls, this.#entrance);
       if (turnedAway) return this.#refuse(turnedAway, this.#closes());
       const admitted = admit(head, snapshot, viaName, this.#passage);
       if ("status" in admitted) this.#refuse(admitted, this.#closes());

@@ -11,6 +11,7 @@ import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
+import { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
@@ -25,6 +26,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #viaName: string;
   readonly #wheel: Wheel;
   readonly #entrances: Entrances;
+  readonly #rateLimiter: RateLimiter;
   readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
   #site: Site;
@@ -42,6 +44,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
     this.#wheel = new Wheel(host.clock);
     this.#entrances = new Entrances(config, host);
+    this.#rateLimiter = new RateLimiter(config.limits, host.clock);
     host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
     this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine));
     this.#site = this.#createSite();
@@ -120,6 +123,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#snapshot = createSnapshot(config, this.#host, created, former);
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
+    this.#rateLimiter.limits = config.limits;
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) listener.setLimits(limitsOf(config));
@@ -195,6 +199,7 @@ export class Router implements Service<L7RouterConfig> {
       wheel: this.#wheel,
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
+      rateLimiter: this.#rateLimiter,
       snapshot: this.#snapshot,
       isDraining: () => this.#draining,
       unhealthy: () => this.#unhealthy(),

@@ -1,4 +1,5 @@
 import type { Host } from "#shared/server/service.ts";
+import type { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Tallies } from "./tallies.ts";
@@ -10,6 +11,7 @@ export interface Site {
   readonly wheel: Wheel;
   readonly tallies: Tallies;
   readonly viaName: string;
+  readonly rateLimiter: RateLimiter;
   /** As it was when the request came: a reload does not change it under way. */
   readonly snapshot: Snapshot;
   /** From the moment on that this is true, every answer ends its connection. */
