@@ -28,7 +28,9 @@ export interface Admitted {
 
 /** The pool that a request goes to and what is changed on the way, or why it goes nowhere. */
 export function admit(head: RequestHead, site: Site, passage: Passage): Admitted | Refusal {
-  const { snapshot, viaName, maintenance, host } = site;
+  const { snapshot, viaName, maintenance, host, rateLimiter } = site;
+  const limited = snapshot.isTrusted(passage.client) ? undefined : rateLimiter.refuse(passage.client);
+  if (limited) return limited;
   if (isLoop(head.seen, viaName)) return refusal(508, "LOOP", "this router has already forwarded the request");
   const route = matchRoute(snapshot.table, head, new Client(passage.client, snapshot.geo));
   if (route === pathTooLong) return refusal(414, "TARGET_TOO_LONG", "the path is too long for this route");

@@ -14,6 +14,7 @@ import { Ride } from "./forward.ts";
 import { Maintenance } from "./maintenance.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
+import { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
@@ -30,6 +31,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #wheel: Wheel;
   readonly #entrances: Entrances;
   readonly #maintenance = new Maintenance();
+  readonly #rateLimiter: RateLimiter;
   readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
   #site: Site;
@@ -48,6 +50,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
     this.#wheel = new Wheel(host.clock);
     this.#entrances = new Entrances(config, host);
+    this.#rateLimiter = new RateLimiter(config.limits, host.clock);
     host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
     this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), undefined, geo);
     this.#site = this.#createSite();
@@ -128,6 +131,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#maintenance.keep(config.routes);
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
+    this.#rateLimiter.limits = config.limits;
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) listener.setLimits(limitsOf(config));
@@ -214,6 +218,7 @@ export class Router implements Service<L7RouterConfig> {
       wheel: this.#wheel,
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
+      rateLimiter: this.#rateLimiter,
       snapshot: this.#snapshot,
       maintenance: this.#maintenance,
       isDraining: () => this.#draining,

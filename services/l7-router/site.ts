@@ -1,5 +1,6 @@
 import type { Host } from "#shared/server/service.ts";
 import type { Maintenance } from "./maintenance.ts";
+import type { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Tallies } from "./tallies.ts";
@@ -11,6 +12,7 @@ export interface Site {
   readonly wheel: Wheel;
   readonly tallies: Tallies;
   readonly viaName: string;
+  readonly rateLimiter: RateLimiter;
   /** As it was when the request came: a reload does not change it under way. */
   readonly snapshot: Snapshot;
   /** Routes that are closed for now. */

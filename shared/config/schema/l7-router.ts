@@ -21,6 +21,8 @@ import {
   tokenSchema as token,
 } from "./route-actions.ts";
 
+const clientCount = z.int().min(1).max(1_000_000); // as at the forwarder: more is no limit any more
+
 const pathSchema = z
   .string()
   .startsWith("/")
@@ -117,9 +119,13 @@ export const l7RouterSchema = crossCheck(
         headerBytes: bytesSchema.prefault("16KiB").describe("of a request's head; over it 431"),
         targetBytes: bytesSchema.prefault("8KiB").describe("of a request's target; over it 414"),
         bodyBytes: bytesSchema.prefault("10MiB").describe("of a request's body; over it 413"),
+        requestsPerSecondPerClient: clientCount
+          .optional()
+          .describe("of one address, IPv6 of one /64; over it 429; off unless given"),
+        burst: clientCount.optional().describe("requests of one client at once; default: those of one second"),
       })
       .prefault({})
-      .describe("sizes of what clients send"),
+      .describe("what clients may send: sizes, and how often"),
     timeouts: z
       .strictObject({
         head: durationSchema.prefault("10s").describe("from connect, or the first byte, to the end of a head"),
@@ -140,6 +146,8 @@ export const l7RouterSchema = crossCheck(
     accessLog: z.boolean().default(false).describe("one log line a request"),
   }),
   (config, context) => {
+    if (config.limits.burst !== undefined && config.limits.requestsPerSecondPerClient === undefined)
+      context.addIssue({ code: "custom", path: ["limits", "burst"], message: "needs requestsPerSecondPerClient" });
     for (const [i, route] of config.routes.entries())
       for (const { pool, path } of poolsOf(route)) poolMustExist(context, config.pools, pool, ["routes", i, ...path]);
     const names = new Map<string, number>();
