@@ -74,7 +74,7 @@ export class Entrances {
     if (!tls) return undefined;
     const rules = { minVersion: tls.minVersion, clientCa: tls.clientCertificates?.ca };
     if (tls.certificates) return readCertificates(tls.certificates, rules);
-    const names = namesOf(config);
+    const names = tls.demoNames ?? namesOf(config);
     const demo = await makeDemoCertificate(names, Date.now());
     this.#host.log.warn({ address, names }, "demo_certificate");
     return readCertificates([demo], rules);

@@ -46,7 +46,7 @@ describe("in containers", () => {
   it("name servers and routers listen on their public address, and on the one by which the host reaches them", () => {
     const listens = (name: string) => nodeNamed(name)?.listens.map(({ address }) => address);
     expect(listens("ns1")).toEqual(["10.53.0.1:53", "10.192.53.1:53"]);
-    expect(listens("us-east/l7-2")).toEqual(["10.12.0.2:80", "10.204.0.2:80"]);
+    expect(listens("us-east/l7-2")).toEqual(["10.12.0.2:80", "10.204.0.2:80", "10.12.0.2:443"]);
   });
 
   it("the servers of a zone are ports of its origin", () => {

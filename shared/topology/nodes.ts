@@ -106,7 +106,10 @@ function routerNodes(plan: AddressPlan, region: Region): Placed[] {
   return routerSeats(region, plan).map((seat, i) => {
     const zone = zones[i % zones.length];
     assert(zone, "a region has a zone");
-    const listens = listensOf(seat, plan.routerPort, "tcp", "HTTP");
+    const listens = [
+      ...listensOf(seat, plan.routerPort, "tcp", "HTTP"),
+      ...listensOf({ ...seat, hosts: [seat.address] }, plan.routerTlsPort, "tcp", "HTTPS"),
+    ];
     const place = { region: region.name, zone: zone.name };
     return {
       service: "l7-router",

@@ -22,6 +22,7 @@ export interface Seat {
 export interface AddressPlan {
   readonly dnsPort: number;
   readonly routerPort: number;
+  readonly routerTlsPort: number;
   /** Who moves the bytes of a forwarder. */
   readonly forwarderMode: "userspace" | "auto";
   nameServer(i: number): Seat;
@@ -51,6 +52,7 @@ function loopback({ nameServerNumber }: Topology): AddressPlan {
   return {
     dnsPort: 5300,
     routerPort: 8080,
+    routerTlsPort: 8443,
     forwarderMode: "userspace", // The rules of this host are its own.
     nameServer: (i) => seat(`127.${nameServerNumber}.0.${i}`),
     router: (region, i) => seat(`127.${region.number}.0.${i}`),
@@ -82,6 +84,7 @@ function containers({ nameServerNumber, containers: { firstOctet } }: Topology):
   return {
     dnsPort: 53,
     routerPort: 80,
+    routerTlsPort: 443,
     forwarderMode: "auto", // A container has rules of its own.
     nameServer(i) {
       const address = at(nameServerNumber, 0, i);

@@ -19,7 +19,10 @@ export function routerConfig(
     protocolOf[name] === "http" && service.port !== undefined ? [{ ...service, name, port: service.port }] : [],
   );
   return {
-    listeners: node.listens.map(({ address }) => ({ address })),
+    listeners: node.listens.map(({ address, what }) =>
+      // Nobody has a certificate for a made-up name: a demo certificate is made at the start.
+      what === "HTTPS" ? { address, tls: { demoNames: [topology.dnsZone, `*.${topology.dnsZone}`] } } : { address },
+    ),
     engine: region.httpProxyRouters.some((number) => node.name === `${region.name}/l7-${number}`)
       ? "http-proxy"
       : "wire",

@@ -83,7 +83,10 @@ describe("the stack of infra/topology.yaml", () => {
     const listens = (name: string) => nodesOf(topology).find((node) => node.name === name)?.listens;
     const tcp = "tcp";
     expect(listens("ns2")).toEqual([{ address: "127.53.0.2:5300", protocol: "udp+tcp", what: "DNS" }]);
-    expect(listens("us-east/l7-1")).toEqual([{ address: "127.12.0.1:8080", protocol: tcp, what: "HTTP" }]);
+    expect(listens("us-east/l7-1")).toEqual([
+      { address: "127.12.0.1:8080", protocol: tcp, what: "HTTP" },
+      { address: "127.12.0.1:8443", protocol: tcp, what: "HTTPS" },
+    ]);
     expect(listens("eu-west-b/l4-1")).toEqual([
       { address: "127.11.2.1:7001", protocol: tcp, what: "web" },
       { address: "127.11.2.1:7002", protocol: tcp, what: "api" },

@@ -54,6 +54,11 @@ describeInContainers("the stack in containers", () => {
       expect(answer).toMatchObject({ region, forwarded: { "x-forwarded-for": address } });
     });
 
+    it("is answered over HTTPS at port 443, with a demo certificate", async () => {
+      const answer = await say(client, "curl", "-sS", "-k", "--max-time", "10", "https://www.stream.test/api/users");
+      expect(JSON.parse(answer)).toMatchObject({ region, forwarded: { "x-forwarded-proto": "https" } });
+    });
+
     for (const [path, service] of [
       ["/", "web"],
       ["/film/7", "web"],

@@ -45,8 +45,8 @@ describe("bringing it up", () => {
     const output = stack.output();
     for (const listener of [
       "127.153.0.1:5300",
-      "127.111.0.1:8080",
-      "127.112.0.2:8080",
+      "127.111.0.1  HTTP 8080, HTTPS 8443",
+      "127.112.0.2  HTTP 8080, HTTPS 8443",
       "127.111.1.1  web 7001, api 7002",
     ])
       expect(output).toContain(listener);
@@ -64,6 +64,18 @@ describe("geography", () => {
     expect((await serverOf(german, "/api/users")).region).toBe("eu-west");
     expect((await serverOf(american, "/api/users")).region).toBe("us-east");
   });
+
+  it.runIf(hasClient("curl"))(
+    "routers of both engines answer over HTTPS, with a demo certificate for the site",
+    async () => {
+      for (const host of ["127.111.0.1", "127.112.0.2"]) {
+        const asked = ["-sS", "-k", "-v", "--connect-to", `::${host}:8443`, `https://${site}/api/users`];
+        const { stdout, stderr } = await run("curl", asked);
+        expect(stderr).toContain("CN=Watershed demo certificate - do not trust");
+        expect(JSON.parse(stdout)).toMatchObject({ forwarded: { "x-forwarded-proto": "https" } });
+      }
+    },
+  );
 
   for (const [subnet, country, region] of [
     ["81.2.69.142", "GB", 111],

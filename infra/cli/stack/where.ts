@@ -49,13 +49,18 @@ export function whatToTry({ topology, nodes }: Stack): string {
   const countries = Object.keys(topology.testClients);
   const country = countries.includes("DE") ? "DE" : countries[0];
   const client = country === undefined ? "127.0.0.1" : clientAddressOf(topology, country).address;
-  const listenerOf = (service: string) =>
-    nodes.find((node) => node.service === service)?.listens.find(({ protocol }) => protocol !== "udp")?.address ?? "";
+  const listenerOf = (service: string, spoken?: string) =>
+    nodes
+      .find((node) => node.service === service)
+      ?.listens.find(({ protocol, what }) => protocol !== "udp" && (spoken ?? what) === what)?.address ?? "";
+  const https = listenerOf("l7-router", "HTTPS");
   const nameServer = parseSocketAddress(listenerOf("geodns"));
   return [
     `Try, in another terminal${adminToken() ? " (where WATERSHED_ADMIN_TOKEN is set, too)" : ""}:`,
     `  dig -b ${client} @${nameServer?.host} -p ${nameServer?.port} ${www} +short`,
     `  curl --interface ${client} -H 'Host: ${www}' http://${listenerOf("l7-router")}/api/users`,
+    // Its demo certificate is nobody's: -k.
+    `  curl --interface ${client} -k --connect-to ::${https} https://${www}/api/users`,
     `  ${commandName()} trace --from ${country ?? client} /api/catalog`,
     `  ${commandName()} status`,
     ...drills(nodes),

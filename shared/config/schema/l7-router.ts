@@ -64,6 +64,12 @@ export const listenerTlsSchema = z.strictObject({
   certificates: certificatesSchema
     .optional()
     .describe("none: a demo certificate is made at the start, which no client trusts"),
+  demoNames: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe("that a demo certificate is for; default: the hosts of the routes, and localhost"),
   minVersion: minVersionSchema,
   clientCertificates: z
     .strictObject({
