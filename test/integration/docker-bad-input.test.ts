@@ -109,7 +109,7 @@ describe("up --docker", () => {
       NetworkSettings: { Networks: {} },
     },
   ]);
-  const engine = (up: string, listed: string): Commands => ({
+  const engine = (up: string, listed: string, inspected = "exit 0"): Commands => ({
     docker: `case "$1 $2" in
       "version --format") echo 20.10.24 ;;
       "compose version") echo 2.26.1 ;;
@@ -117,7 +117,7 @@ describe("up --docker", () => {
       "image inspect") exit 0 ;;
       "network ls") echo "n1 watershed-control" ;; # its ports are its own
       "ps --all") echo ${listed} ;;
-      "container inspect") echo '${container}' ;;
+      "container inspect") echo '${container}'; ${inspected} ;;
       "logs --tail") echo 'one line'; echo 'infra/topology.yaml:3:1 nope: unknown key' ;;
       *) echo "unexpected: docker $*" >&2; exit 99 ;;
     esac`,
@@ -131,6 +131,13 @@ describe("up --docker", () => {
     expect(said).toContain("one line");
     expect(said).toContain("(./watershed down ends the others)");
     expect(code).toBe(2);
+  });
+
+  it("does so though a container has gone since it was listed", async () => {
+    const gone = "echo 'Error response from daemon: No such container: c2' >&2; exit 1";
+    const commands = engine("echo 'dependency failed to start' >&2; exit 1", "c1; echo c2", gone);
+    const { said } = await runWith(commands, "infra/cli/main.ts", "up", "--docker");
+    expect(said).toContain("eu-west-a/origin exited with 2");
   });
 
   it("tells in one line what the engine says of a port that was taken meanwhile", async () => {

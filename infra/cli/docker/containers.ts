@@ -49,7 +49,14 @@ export async function findContainers(): Promise<Container[]> {
     throw error;
   });
   const ids = listed.split("\n").filter((id) => id !== "");
-  return ids.length === 0 ? [] : parseContainers(await docker(inspectContainers(ids)));
+  return ids.length === 0 ? [] : inspectThose(ids);
+}
+
+/** A container may be removed between list and look: the others are told all the same. */
+async function inspectThose(ids: readonly string[]): Promise<Container[]> {
+  const output = await run("docker", inspectContainers(ids), { limitMs: commandLimitMs });
+  if (output.code === 0 || /no such container/i.test(output.all)) return parseContainers(output.stdout || "[]");
+  throw failure(inspectContainers(ids), output.all);
 }
 
 /** Runs docker to its end.
@@ -58,8 +65,12 @@ export async function findContainers(): Promise<Container[]> {
 export async function docker(args: readonly string[]): Promise<string> {
   const output = await run("docker", args, { limitMs: commandLimitMs });
   if (output.code === 0) return output.stdout;
-  const why = output.all.trim().split("\n").at(-1) ?? "";
-  throw new TrafficError("UPSTREAM_INVALID", `docker ${args[0]}: ${why || `no end in ${commandLimitMs / 1_000} s`}`, {
+  throw failure(args, output.all);
+}
+
+function failure(args: readonly string[], said: string): TrafficError {
+  const why = said.trim().split("\n").at(-1) ?? "";
+  return new TrafficError("UPSTREAM_INVALID", `docker ${args[0]}: ${why || `no end in ${commandLimitMs / 1_000} s`}`, {
     origin: "upstream",
   });
 }
