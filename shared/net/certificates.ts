@@ -78,8 +78,8 @@ export class Certificates {
   #certificates: ReadCertificates;
   #byName: ReadonlyMap<string, Certificate>;
   readonly #servers = new Set<tls.Server>();
-  /** Kept over every change, so that clients resume their sessions. */
-  readonly #ticketKeys = randomBytes(ticketKeysBytes);
+  /** Kept while the same clients are trusted, so that they resume their sessions: a resumed session is not verified again. */
+  #ticketKeys = randomBytes(ticketKeysBytes);
 
   constructor(certificates: ReadCertificates) {
     this.#certificates = certificates;
@@ -107,6 +107,8 @@ export class Certificates {
 
   /** From the next handshake on these are used. */
   replace(certificates: ReadCertificates): void {
+    if (certificates[0].options.ca !== this.#certificates[0].options.ca)
+      this.#ticketKeys = randomBytes(ticketKeysBytes);
     this.#certificates = certificates;
     this.#byName = indexByName(certificates);
     const options: tls.TlsOptions = { ...certificates[0].options, ticketKeys: this.#ticketKeys };

@@ -132,6 +132,39 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     });
   });
 
+  it.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "lets nobody resume a session of %s whose certificate is no longer trusted",
+    async (version) => {
+      const { cert: ca } = certificateFiles(alice);
+      const tlsKeys = { certificates: [certificateFiles(site)], clientCertificates: { ca, required: false } };
+      const listeners = [{ address: "127.0.0.1:0", tls: tlsKeys }];
+      await using rig = await Rig.start({ engine, config: { listeners } });
+      const port = Number(rig.address.split(":")[1]);
+      const options = { host: "127.0.0.1", port, servername: "www.stream.test", rejectUnauthorized: false, ...alice };
+      const known = tls.connect({ ...options, maxVersion: version });
+      known.write("GET / HTTP/1.1\r\nHost: www.stream.test\r\n\r\n");
+      const [[session]] = (await Promise.all([once(known, "session"), once(known, "data")])) as [[Buffer], unknown];
+      known.destroy();
+      writeFileSync(ca, mallory.cert);
+      await rig.router.reload(
+        l7RouterSchema.parse({
+          listeners,
+          engine,
+          node: "router-1",
+          routes: [{ match: { path: "/*" }, pool: "main" }],
+          pools: { main: { endpoints: [{ address: rig.backend.address }] } },
+        }),
+      );
+      const again = tls.connect({ ...options, maxVersion: version, session });
+      again.write("GET / HTTP/1.1\r\nHost: www.stream.test\r\n\r\n");
+      await once(again, "data");
+      expect(again.isSessionReused()).toBe(false);
+      again.destroy();
+      const subjects = rig.backend.requests.map((request) => request.values("x-client-cert-subject"));
+      expect(subjects).toEqual([["CN=alice"], []]);
+    },
+  );
+
   it("reloads certificates for new connections; open ones go on, and sessions are resumed", async () => {
     const files = certificateFiles(site);
     const listeners = [{ address: "127.0.0.1:0", tls: { certificates: [files], minVersion: "TLSv1.2" } }];
