@@ -1,15 +1,15 @@
 import type { L4ForwarderConfig } from "#shared/config/schema/l4-forwarder.ts";
 import type { Clock } from "#shared/core/clock.ts";
+import { refill } from "#shared/core/token-bucket.ts";
+import type { TokenBucket } from "#shared/core/token-bucket.ts";
 
 type Limits = L4ForwarderConfig["limits"];
 
 const clientsMax = 65_536; // about 10 MB; as many as the kernel keeps
 
-interface Client {
+/** Its tokens are the new connections that it may still open at once. */
+interface Client extends TokenBucket {
   active: number;
-  /** New connections that it may still open at once. */
-  tokens: number;
-  atMs: number;
 }
 
 /** What one client, an address, may take of this process: connections at a time, and new ones a second. */
@@ -35,8 +35,7 @@ export class Admission {
     const client = this.#clients.get(address) ?? { active: 0, tokens: this.#burst, atMs: nowMs };
     if (client.active >= connectionsPerClient) return false;
     if (rate !== undefined) {
-      client.tokens = Math.min(this.#burst, client.tokens + ((nowMs - client.atMs) / 1_000) * rate);
-      client.atMs = nowMs;
+      refill(client, nowMs, rate, this.#burst);
       if (client.tokens < 1) return false;
       client.tokens--;
     }

@@ -1,7 +1,7 @@
 import type { L7RouterConfig, ListenerConfig } from "#shared/config/schema/l7-router.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import { Certificates, readCertificates } from "#shared/net/certificates.ts";
-import type { ReadCertificates } from "#shared/net/certificates.ts";
+import type { CertificateTexts, ReadCertificates } from "#shared/net/certificates.ts";
 import { makeDemoCertificate } from "#shared/net/demo-certificate.ts";
 import type { Host } from "#shared/server/service.ts";
 import { watchFile } from "#shared/server/watch.ts";
@@ -24,6 +24,8 @@ export class Entrances {
   #config: L7RouterConfig;
   #entrances = new Map<string, Entrance>();
   #watched: readonly { close(): void }[] = [];
+  /** By the names that they are for: made once in the life of the process. */
+  readonly #demos = new Map<string, CertificateTexts>();
 
   constructor(config: L7RouterConfig, host: Host) {
     this.#config = config;
@@ -52,7 +54,7 @@ export class Entrances {
   use(config: L7RouterConfig, prepared: PreparedEntrances): void {
     this.#config = config;
     this.#entrances = new Map(Array.from(prepared, ([address, { entrance }]) => [address, entrance]));
-    for (const { entrance, read } of prepared.values()) if (read) entrance.tls?.certificates.replace(read);
+    replaceAll(prepared);
     this.close();
     this.#watched = filesOf(config).map((file) => watchFile(file, () => void this.#readAgain()));
   }
@@ -75,26 +77,35 @@ export class Entrances {
     const rules = { minVersion: tls.minVersion, clientCa: tls.clientCertificates?.ca };
     if (tls.certificates) return readCertificates(tls.certificates, rules);
     const names = tls.demoNames ?? namesOf(config);
-    const demo = await makeDemoCertificate(names, Date.now());
+    return readCertificates([await this.#demoFor(names, address)], rules);
+  }
+
+  async #demoFor(names: readonly string[], address: string): Promise<CertificateTexts> {
+    const key = names.join(" ");
+    const known = this.#demos.get(key);
+    if (known) return known;
+    const made = await makeDemoCertificate(names, Date.now());
+    this.#demos.set(key, made);
     this.#host.log.warn({ address, names }, "demo_certificate");
-    return readCertificates([demo], rules);
+    return made;
   }
 
   /** A file has changed. What cannot be read leaves everything as it is. */
   async #readAgain(): Promise<void> {
     const config = this.#config;
     try {
-      for (const listener of config.listeners) {
-        const { tls } = this.of(listener.address);
-        if (!listener.tls?.certificates || !tls) continue;
-        const read = await this.#read(listener, config);
-        if (read && this.#config === config) tls.certificates.replace(read);
-      }
+      const prepared = await this.prepare(config);
+      if (this.#config !== config) return; // A reload came in between, and has read them too.
+      replaceAll(prepared);
       this.#host.log.info({}, "certificates_reloaded");
     } catch (error) {
       this.#host.log.error({ error: messageOf(error) }, "certificates_refused");
     }
   }
+}
+
+function replaceAll(prepared: PreparedEntrances): void {
+  for (const { entrance, read } of prepared.values()) if (read) entrance.tls?.certificates.replace(read);
 }
 
 /** A listener's sockets are made with these.

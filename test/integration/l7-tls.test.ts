@@ -56,6 +56,13 @@ async function shownTo(rig: Rig, servername: string, options: tls.ConnectionOpti
   return String(subject.CN);
 }
 
+/** Reloads the config that the rig began with, but for its listeners. */
+async function reload(rig: Rig, engine: RigOptions["engine"], listeners: readonly unknown[]): Promise<void> {
+  const routes = [{ match: { path: "/*" }, pool: "main" }];
+  const pools = { main: { endpoints: [{ address: rig.backend.address }] } };
+  await rig.router.reload(l7RouterSchema.parse({ listeners, engine, node: "router-1", routes, pools }));
+}
+
 const site = makeCertificate("www.stream.test", "beta.stream.test");
 const wild = makeCertificate("*.img.stream.test");
 const alice = makeCertificate("alice");
@@ -146,15 +153,7 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
       const [[session]] = (await Promise.all([once(known, "session"), once(known, "data")])) as [[Buffer], unknown];
       known.destroy();
       writeFileSync(ca, mallory.cert);
-      await rig.router.reload(
-        l7RouterSchema.parse({
-          listeners,
-          engine,
-          node: "router-1",
-          routes: [{ match: { path: "/*" }, pool: "main" }],
-          pools: { main: { endpoints: [{ address: rig.backend.address }] } },
-        }),
-      );
+      await reload(rig, engine, listeners);
       const again = tls.connect({ ...options, maxVersion: version, session });
       again.write("GET / HTTP/1.1\r\nHost: www.stream.test\r\n\r\n");
       await once(again, "data");
@@ -180,15 +179,7 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     expect(config["listeners"]).toMatchObject([
       { tls: { certificates: [{ names: ["www.stream.test", "beta.stream.test"] }] } },
     ]);
-    await rig.router.reload(
-      l7RouterSchema.parse({
-        listeners,
-        engine,
-        node: "router-1",
-        routes: [{ match: { path: "/*" }, pool: "main" }],
-        pools: { main: { endpoints: [{ address: rig.backend.address }] } },
-      }),
-    );
+    await reload(rig, engine, listeners);
     expect(await shownTo(rig, "www.stream.test")).toBe("renewed.test");
     open.write("GET / HTTP/1.1\r\nHost: www.stream.test\r\n\r\n");
     expect(String((await once(open, "data"))[0])).toMatch(/^HTTP\/1\.1 200 /);

@@ -1,5 +1,7 @@
 import type { Clock } from "#shared/core/clock.ts";
-import { Lru } from "./lru.ts";
+import { Lru } from "#shared/core/lru.ts";
+import { refill } from "#shared/core/token-bucket.ts";
+import type { TokenBucket } from "#shared/core/token-bucket.ts";
 import type { RecordSet } from "../wire/body.ts";
 import type { Transport } from "../answer.ts";
 
@@ -40,14 +42,12 @@ export class SignatureCache {
 export class SigningBudget {
   readonly #clock: Clock;
   #perSecond: number;
-  #tokens: number;
-  #lastMs: number;
+  readonly #bucket: TokenBucket;
 
   constructor(clock: Clock, perSecond: number) {
     this.#clock = clock;
     this.#perSecond = perSecond;
-    this.#tokens = perSecond;
-    this.#lastMs = clock.nowMs();
+    this.#bucket = { tokens: perSecond, atMs: clock.nowMs() };
   }
 
   /** A reload. */
@@ -57,17 +57,15 @@ export class SigningBudget {
 
   /** @returns false if it is used up, or would have to take of what is kept for TCP */
   has(transport: Transport): boolean {
-    const nowMs = this.#clock.nowMs();
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((nowMs - this.#lastMs) / 1_000) * this.#perSecond);
-    this.#lastMs = nowMs;
+    refill(this.#bucket, this.#clock.nowMs(), this.#perSecond, this.#perSecond);
     const kept = transport === "udp" ? this.#perSecond / 2 : 0;
-    return this.#tokens >= kept + 1;
+    return this.#bucket.tokens >= kept + 1;
   }
 
   /** Takes one. @returns false if there is none */
   take(transport: Transport): boolean {
     if (!this.has(transport)) return false;
-    this.#tokens--;
+    this.#bucket.tokens--;
     return true;
   }
 }

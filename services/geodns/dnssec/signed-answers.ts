@@ -1,3 +1,4 @@
+import { Lru } from "#shared/core/lru.ts";
 import { decide, steeredAnswer } from "../decide.ts";
 import type { Transport } from "../answer.ts";
 import type { SteeredBodies } from "../compiled/steered.ts";
@@ -7,7 +8,6 @@ import type { BodyOptions } from "../wire/body.ts";
 import { classes, types } from "../wire/codes.ts";
 import type { Name } from "../wire/name.ts";
 import type { Query } from "../wire/query.ts";
-import { Lru } from "./lru.ts";
 import { signAnswer } from "./signed-answer.ts";
 import type { SignedAnswer } from "./signed-answer.ts";
 import { isExhausted } from "./signing.ts";

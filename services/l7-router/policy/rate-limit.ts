@@ -1,5 +1,8 @@
 import { parseAddress } from "#shared/core/cidr.ts";
 import type { Clock } from "#shared/core/clock.ts";
+import { Lru } from "#shared/core/lru.ts";
+import { refill } from "#shared/core/token-bucket.ts";
+import type { TokenBucket } from "#shared/core/token-bucket.ts";
 import { refusal } from "../refusal.ts";
 import type { Refusal } from "../refusal.ts";
 
@@ -10,17 +13,13 @@ export interface RateLimits {
   readonly burst?: number | undefined;
 }
 
-interface Bucket {
-  tokens: number;
-  atMs: number;
-}
-
 export const bucketsMax = 65_536; // about 10 MB; as many clients as a forwarder keeps
 
-/** Token buckets of clients. A reload changes the limits and leaves what clients have taken. */
+/** Token buckets of clients; who is forgotten begins with a whole burst again. A reload changes the limits and leaves what
+ * clients have taken. */
 export class RateLimiter {
   readonly #clock: Clock;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new Lru<TokenBucket>(bucketsMax);
   #limits: RateLimits;
 
   constructor(limits: RateLimits, clock: Clock) {
@@ -41,22 +40,12 @@ export class RateLimiter {
     if (rate === undefined || burst === undefined) return undefined;
     const nowMs = this.#clock.nowMs();
     const key = clientKey(client);
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, atMs: nowMs };
-    bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1_000) * rate);
-    bucket.atMs = nowMs;
-    this.#remember(key, bucket);
+    let bucket = this.#buckets.get(key);
+    if (!bucket) this.#buckets.set(key, (bucket = { tokens: burst, atMs: nowMs }));
+    refill(bucket, nowMs, rate, burst);
     if (bucket.tokens < 1) return tooMany(rate, burst, bucket.tokens);
     bucket.tokens--;
     return undefined;
-  }
-
-  /** The client seen last stands last; over the bound the first is forgotten, and begins with a whole burst again. */
-  #remember(key: string, bucket: Bucket): void {
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size <= bucketsMax) return;
-    const oldest = this.#buckets.keys().next();
-    if (!oldest.done) this.#buckets.delete(oldest.value);
   }
 }
 
