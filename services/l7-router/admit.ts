@@ -1,6 +1,11 @@
 import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import { assert } from "#shared/core/error.ts";
+import type { TlsFacts } from "./engine/listener-tls.ts";
+import { entranceRefusal } from "./entrance.ts";
+import type { Entrance } from "./entrance.ts";
 import type { RequestHead } from "./head.ts";
+import { bodyByHead } from "./held-body.ts";
+import { ownAnswerOf } from "./own-answers.ts";
 import type { Passage } from "./passage.ts";
 import { faultOf } from "./policy/fault.ts";
 import { isLoop } from "./policy/forwarded-headers.ts";
@@ -8,6 +13,8 @@ import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CompiledRoute } from "./route/compile.ts";
+import { bodyWanted } from "./route/body.ts";
+import type { RequestBody } from "./route/body.ts";
 import { fill, rewritePath } from "./route/fill.ts";
 import { matchRoute, pathTooLong } from "./route/match.ts";
 import { sideOf } from "./route/split.ts";
@@ -26,13 +33,36 @@ export interface Admitted {
   readonly delayMs: number;
 }
 
-/** The pool that a request goes to and what is changed on the way, or why it goes nowhere. */
-export function admit(head: RequestHead, site: Site, passage: Passage): Admitted | Refusal {
-  const { snapshot, viaName, maintenance, host, rateLimiter } = site;
+/** By which a request has come in. */
+export interface Door {
+  readonly entrance: Entrance;
+  readonly tls: TlsFacts | undefined;
+}
+
+/** What is decided for a request. */
+export type Admission = Admitted | Refusal | typeof bodyWanted;
+
+/** The pool that a request goes to and what is changed on the way, or why it goes nowhere. `bodyWanted` where that hangs on
+ * the body: then `admitRouted` tells it, once that is read. */
+export function admit(head: RequestHead, { entrance, tls }: Door, site: Site, passage: Passage): Admission {
+  const { snapshot, viaName, rateLimiter } = site;
+  const own = ownAnswerOf(head, site.unhealthy) ?? entranceRefusal(head, tls, entrance);
+  if (own) return own;
   const limited = snapshot.isTrusted(passage.client) ? undefined : rateLimiter.refuse(passage.client);
   if (limited) return limited;
   if (isLoop(head.seen, viaName)) return refusal(508, "LOOP", "this router has already forwarded the request");
-  const route = matchRoute(snapshot.table, head, new Client(passage.client, snapshot.geo));
+  return admitRouted(head, site, passage, bodyByHead(head.framing, snapshot.config.limits.bodyMatchBytes));
+}
+
+/** The same for a request that may be asked for its route. */
+export function admitRouted(
+  head: RequestHead,
+  { snapshot, maintenance, host }: Site,
+  passage: Passage,
+  body: RequestBody,
+): Admission {
+  const route = matchRoute(snapshot.table, head, new Client(passage.client, snapshot.geo), body);
+  if (route === bodyWanted) return bodyWanted;
   if (route === pathTooLong) return refusal(414, "TARGET_TOO_LONG", "the path is too long for this route");
   if (!route) return refusal(404, "NO_ROUTE", "no route matches");
   const { config } = route;

@@ -6,6 +6,8 @@ import type { RequestHead } from "./head.ts";
 import { poolOf, rewrite } from "./admit.ts";
 import { explainPolicies } from "./explain-policies.ts";
 import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
+import { BodyFields, noBody } from "./route/body.ts";
+import type { RequestBody } from "./route/body.ts";
 import { explainRoutes } from "./route/match.ts";
 import type { Site } from "./site.ts";
 import { Client } from "./visitor.ts";
@@ -13,7 +15,7 @@ import { Client } from "./visitor.ts";
 const methodForm = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** What would be decided for a request, and why, without doing it: `method` (default GET), `url` (a path or a URL),
- * `client` (its address), and one `header.NAME=VALUE` for each header.
+ * `client` (its address), one `header.NAME=VALUE` for each header, and `body`, for routes that ask for a field of it.
  * @throws {UsageError} if the query does not say enough */
 export function explain(site: Site, query: URLSearchParams): Record<string, unknown> {
   const method = (query.get("method") ?? "GET").toUpperCase();
@@ -27,13 +29,21 @@ export function explain(site: Site, query: URLSearchParams): Record<string, unkn
     const { status, reason, message } = read.refusal;
     return { method, url: target, client, reason, status, message, routes: [] };
   }
-  return { method, url: target, client, ...decide(site, read.head, client) };
+  return { method, url: target, client, ...decide(site, read.head, client, bodyOf(query, site)) };
 }
 
-function decide(site: Site, head: RequestHead, client: string): Record<string, unknown> {
+function bodyOf(query: URLSearchParams, { snapshot }: Site): RequestBody {
+  const text = query.get("body");
+  if (text === null) return noBody;
+  const bytes = Buffer.from(text);
+  const bytesMax = snapshot.config.limits.bodyMatchBytes;
+  return bytes.length > bytesMax ? { state: "tooLarge", bytesMax } : { state: "read", fields: new BodyFields(bytes) };
+}
+
+function decide(site: Site, head: RequestHead, client: string, body: RequestBody): Record<string, unknown> {
   const { table, pools, geo } = site.snapshot;
   const visitor = new Client(client, geo);
-  const routes = explainRoutes(table, head, visitor);
+  const routes = explainRoutes(table, head, visitor, body);
   const seen = { path: head.path, host: head.host, country: geo ? visitor.country : null, routes };
   const none = { policies: [], pool: null, choice: null };
   const last = routes.at(-1);

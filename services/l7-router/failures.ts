@@ -1,5 +1,8 @@
 import type { Reason } from "#shared/core/error.ts";
 import { TrafficError } from "#shared/core/error.ts";
+import { valueOf } from "./headers.ts";
+import type { HeaderList } from "./headers.ts";
+import { RefusedError, refusal } from "./refusal.ts";
 
 /** The server did not answer in time. */
 export function late(answerMs: number): TrafficError {
@@ -7,8 +10,20 @@ export function late(answerMs: number): TrafficError {
   return new TrafficError("TIMEOUT", message, { origin: "upstream", retryable: true });
 }
 
-/** Within an answer one side did nothing for too long. */
-export function stalled(who: "server" | "client"): TrafficError {
+/** Whose turn it is: the client's, within its body; the server's, before its answer and within it; the client's, to take it. */
+export type Waiting = "body" | "answer" | "server" | "client";
+
+/** How long a server may say nothing within its answer: events may be far apart. */
+export function silenceMsMax(
+  headers: HeaderList,
+  { idleMs, bodyMs }: { readonly idleMs: number; readonly bodyMs: number },
+): number {
+  return valueOf(headers, "content-type")?.startsWith("text/event-stream") ? idleMs : bodyMs;
+}
+
+/** Somebody did nothing for too long: the client within its body, or either side within the answer. */
+export function overdue(who: Exclude<Waiting, "answer">): TrafficError {
+  if (who === "body") return new RefusedError(refusal(408, "TIMEOUT", "the body came too slowly"));
   return new TrafficError("IDLE", `the ${who} stood still within the answer`, {
     origin: who === "server" ? "upstream" : "downstream",
   });

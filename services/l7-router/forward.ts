@@ -1,21 +1,22 @@
 import type { Duplex } from "node:stream";
 import { TrafficError } from "#shared/core/error.ts";
-import { admit } from "./admit.ts";
-import type { Admitted } from "./admit.ts";
+import { admit, admitRouted } from "./admit.ts";
+import type { Admission, Admitted } from "./admit.ts";
 import type { AnswerHead, Downstream, DownstreamTaker, UpstreamRequest } from "./engine/engine.ts";
-import { entranceRefusal, ownLines, setHsts } from "./entrance.ts";
+import { ownLines } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import { identify } from "./identify.ts";
-import { gatewayFailureOf, late, stalled } from "./failures.ts";
+import { gatewayFailureOf, late, overdue, silenceMsMax } from "./failures.ts";
+import type { Waiting } from "./failures.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
-import { valueOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
+import type { HeldBody, HeldBodyOwner } from "./held-body.ts";
 import { incomingHeaders, informationHeaders, upstreamRequest } from "./outgoing.ts";
-import { ownAnswerOf } from "./own-answers.ts";
 import { Passage } from "./passage.ts";
-import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { passableTrailers } from "./policy/hop-by-hop.ts";
+import { bodyWanted } from "./route/body.ts";
+import type { RequestBody } from "./route/body.ts";
 import { RefusedError, refusal, refusalOf } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 import { reply } from "./reply.ts";
@@ -26,12 +27,9 @@ import type { TriesOwner } from "./tries.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 import { Deadline } from "./wheel.ts";
 
-/** Whose turn it is: the client's, within its body; the server's, before its answer and within it; the client's, to take it. */
-type Waiting = "body" | "answer" | "server" | "client";
-
 /** One request on its way. Both engines call in here, and it reads from top to bottom: the head, the try at a server, the
  * body on its way in, the answer on its way back, the end. Of client and server one is waited for at a time. Never throws. */
-export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
+export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, TriesOwner {
   readonly #downstream: Downstream;
   readonly #site: Site;
   readonly #entrance: Entrance;
@@ -39,6 +37,8 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   readonly #passage: Passage;
   #head: RequestHead | undefined;
   #admitted: Admitted | undefined;
+  /** What came of the body before the server was known. */
+  #held: HeldBody | undefined;
   #tries: Tries | undefined;
   /** Whom the deadline is for. */
   #waitsFor: Waiting = "client";
@@ -59,7 +59,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     this.#site = site;
     this.#entrance = entrance;
     this.#last = last;
-    this.#passage = new Passage(downstream, site.host);
+    this.#passage = new Passage(downstream, site);
     site.count(1);
   }
 
@@ -72,23 +72,39 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       const { head } = read;
       this.#head = head;
       this.#downstream.expectBody(head.framing, head.upgrade);
-      const forwarded = identify(head, this.#downstream, this.#site);
-      this.#passage.identified(head.path, forwarded);
-      const own = ownAnswerOf(head, this.#site.unhealthy);
-      const refused = own ?? entranceRefusal(head, this.#downstream.tls, this.#entrance);
-      const admitted = refused ?? admit(head, this.#site, this.#passage);
-      if ("status" in admitted) this.#refuse(admitted, this.#closes());
-      else this.#send(admitted, forwarded);
+      this.#passage.identified(head.path, identify(head, this.#downstream, this.#site));
+      this.#decide(admit(head, { entrance: this.#entrance, tls: this.#downstream.tls }, this.#site, this.#passage));
     } catch (error) {
       this.onFailure(error);
     }
   }
 
+  #decide(admission: Admission): void {
+    if (admission === bodyWanted) this.#holdBody();
+    else if ("status" in admission) this.#refuse(admission, this.#closes());
+    else this.#send(admission);
+  }
+
+  /** A route asks for a field of the body, so that is read first: up to a bound, in the time that it may stand still. */
+  #holdBody(): void {
+    const held = this.#site.bodyRoom.hold(this.#downstream, this.#site.snapshot.config.limits.bodyMatchBytes, this);
+    if ("status" in held) return this.#refuse(held, this.#closes());
+    this.#held = held;
+    this.#wait("body", this.#timeouts.bodyMs);
+    held.begin(this.#head?.expectsContinue ?? false);
+  }
+
+  onBodyKnown(body: RequestBody): void {
+    this.#site.wheel.disarm(this);
+    this.#head = this.#head && { ...this.#head, expectsContinue: false }; // It was told to send.
+    if (this.#head) this.#decide(admitRouted(this.#head, this.#site, this.#passage, body));
+  }
+
   // 2. The try: an endpoint, a connection to it, the request on it.
 
-  #send(admitted: Admitted, forwarded: Forwarded): void {
-    const { head, routed, requestHeaders, delayMs } = admitted;
-    const request = upstreamRequest(head, forwarded, this.#downstream.local, requestHeaders);
+  #send(admitted: Admitted): void {
+    const { head, routed, delayMs } = admitted;
+    const request = upstreamRequest(admitted, this.#passage.forwarded, this.#downstream.local);
     this.#admitted = admitted;
     this.#isHeldBack = head.expectsContinue;
     this.#bodyIsWhole = head.framing.kind === "none";
@@ -99,6 +115,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   onConnection(connection: UpstreamConnection, request: UpstreamRequest): void {
     connection.send(request, this);
     this.#awaitTurn();
+    this.#held?.release();
     if (!this.#bodyIsWhole) this.#downstream.resume();
     this.onBodyFlush(); // Head and body in one write, where the body has come already.
   }
@@ -113,7 +130,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   // 3. The request's body on its way in.
 
   onBody(chunk: Buffer): void {
-    if (!this.#connection) return; // The rest of a refused body runs dry.
+    if (!this.#connection) return this.#held?.add(chunk); // The rest of a refused body runs dry.
     this.#bodyBytes += chunk.length;
     if (this.#bodyBytes > this.#site.snapshot.config.limits.bodyBytes)
       return this.onFailure(new RefusedError(refusal(413, "BODY_TOO_LARGE", "the body is too large")));
@@ -123,14 +140,15 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   }
 
   onBodyEnd(trailers: HeaderList): void {
-    if (!this.#connection) return;
+    if (!this.#connection) return this.#held?.end(trailers);
     this.#bodyIsWhole = true;
     this.#connection.end(passableTrailers(trailers));
     this.#awaitTurn();
   }
 
   onBodyFlush(): void {
-    if (!this.#connection || this.#connection.flush() || this.#bodyIsWhole) return;
+    if (!this.#connection) return this.#held?.settle();
+    if (this.#connection.flush() || this.#bodyIsWhole) return;
     this.#serverIsFull = true;
     this.#downstream.pause();
     this.#awaitTurn();
@@ -167,8 +185,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
       this.#isAnswered = true;
       this.#tries?.answered(gatewayFailureOf(status));
       this.#passage.status = status;
-      const isEvents = valueOf(headers, "content-type")?.startsWith("text/event-stream") ?? false;
-      this.#silentMs = isEvents ? this.#timeouts.idleMs : this.#timeouts.bodyMs; // Events may be far apart.
+      this.#silentMs = silenceMsMax(headers, this.#timeouts);
       this.#wait("server", this.#silentMs);
       const lines = this.#linesOf(headers, status);
       this.#downstream.begin({ status, statusText, headers: lines, framing }, this.#closes());
@@ -231,19 +248,14 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
   }
 
   override onDue(): void {
-    switch (this.#waitsFor) {
-      case "body":
-        return this.onFailure(new RefusedError(refusal(408, "TIMEOUT", "the body came too slowly")));
-      case "answer":
-        this.#connection?.cancel(this);
-        return this.#tries?.failed(late(this.#tries.answerMs));
-      case "server":
-        return this.onFailure(stalled("server"));
-      case "client":
-        if (!this.#isReplied) return this.onFailure(stalled("client"));
-        this.#downstream.cut();
-        return this.#finish();
+    const whom = this.#waitsFor;
+    if (whom === "answer") {
+      this.#connection?.cancel(this);
+      return this.#tries?.failed(late(this.#tries.answerMs));
     }
+    if (whom !== "client" || !this.#isReplied) return this.onFailure(overdue(whom));
+    this.#downstream.cut();
+    this.#finish();
   }
 
   /** Something went wrong: answers if nothing was, and never ends half an answer cleanly. */
@@ -260,6 +272,7 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
 
   #refuse(refused: Refusal, close: boolean): void {
     this.#isReplied = true;
+    this.#held?.drop();
     this.#passage.refused(refused);
     this.#wait("client", this.#timeouts.idleMs);
     reply(this.#downstream, refused, ownLines(this.#passage.requestId, this.#entrance), close);
@@ -270,22 +283,18 @@ export class Ride extends Deadline implements DownstreamTaker, TriesOwner {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#site.wheel.disarm(this);
+    this.#held?.drop();
     const endpoint = this.#tries?.endpoint;
     endpoint?.end();
-    const { snapshot, tallies } = this.#site;
-    this.#passage.close({
-      endpoint: this.#isAnswered ? endpoint?.name : undefined,
-      accessLog: snapshot.config.accessLog,
-      tallies,
-    });
+    this.#passage.close(this.#isAnswered ? endpoint?.name : undefined);
     this.#site.count(-1);
   }
 
   #linesOf(headers: HeaderList, status: number): string[] {
-    const edits = this.#admitted?.replyHeaders;
-    const lines = incomingHeaders(headers, this.#site.viaName, this.#passage.requestId, status, edits);
-    if (this.#entrance.hsts !== undefined && status !== 101) setHsts(lines, this.#entrance.hsts);
-    return lines;
+    const { requestId } = this.#passage;
+    const { viaName } = this.#site;
+    const hsts = status === 101 ? undefined : this.#entrance.hsts;
+    return incomingHeaders(headers, status, { replyHeaders: this.#admitted?.replyHeaders, viaName, requestId, hsts });
   }
 
   /** Whether the connection must end after the answer that begins now. */

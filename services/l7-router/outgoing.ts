@@ -1,4 +1,5 @@
-import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
+import type { Admitted } from "./admit.ts";
+import { setHsts } from "./entrance.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
@@ -11,13 +12,11 @@ import { endToEnd, takesTrailers } from "./policy/hop-by-hop.ts";
 const rebuiltAndTracestate: ReadonlySet<string> = new Set([...rebuiltHeaders, "tracestate"]);
 const neverWithoutLength: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** @param fallbackHost Host of an HTTP/1.0 request that named none
- * @param edits of the route */
+/** @param fallbackHost Host of an HTTP/1.0 request that named none */
 export function upstreamRequest(
-  head: RequestHead,
+  { head, requestHeaders: edits }: Pick<Admitted, "head" | "requestHeaders">,
   forwarded: Forwarded,
   fallbackHost: string,
-  edits?: HeaderEdits,
 ): UpstreamRequest {
   const { method, target, framing, upgrade } = head;
   const lines = outgoingHeaders(head, forwarded, fallbackHost);
@@ -53,18 +52,26 @@ function framingLines(head: RequestHead): string[] {
   return neverWithoutLength.has(method) ? ["Content-Length", "0"] : [];
 }
 
+/** What the router says of itself in an answer. */
+interface AnswerLines {
+  readonly viaName: string;
+  readonly requestId: string;
+  readonly hsts: string | undefined;
+}
+
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
 export function incomingHeaders(
   headers: HeaderList,
-  viaName: string,
-  requestId: string,
   status: number,
-  edits?: HeaderEdits,
+  told: Pick<Admitted, "replyHeaders"> & AnswerLines,
 ): string[] {
+  const { viaName, requestId, hsts, replyHeaders } = told;
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
-  return edits ? editHeaders(lines, edits) : lines;
+  const edited = replyHeaders ? editHeaders(lines, replyHeaders) : lines;
+  if (hsts !== undefined) setHsts(edited, hsts);
+  return edited;
 }
 
 /** The head of a 1xx, which has no length (RFC 9110 §8.6). */

@@ -1,13 +1,12 @@
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
-import type { Host } from "#shared/server/service.ts";
 import type { Downstream } from "./engine/engine.ts";
 import { valueOf } from "./headers.ts";
 import type { CompiledRoute } from "./route/compile.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
-import type { Tallies } from "./tallies.ts";
+import type { Site } from "./site.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 
 /** One try, as a trace tells it. */
@@ -24,6 +23,8 @@ interface AttemptNote {
 
 const traceIdForm = /^[0-9A-Za-z-]{8,64}$/;
 
+const nobodyYet: Forwarded = { client: "", requestId: "", headers: [] };
+
 /** What is known of one request on its way, for metrics, access log and trace. */
 export class Passage {
   readonly startedMs: number;
@@ -31,6 +32,7 @@ export class Passage {
   /** "" until it is known. */
   requestId = "";
   client = "";
+  forwarded = nobodyYet;
   path: string;
   status = 0;
   reason: Reason = "OK";
@@ -40,24 +42,25 @@ export class Passage {
   route = "none";
   pool = "";
   #match: CompiledRoute["match"] | undefined;
-  readonly #host: Host;
+  readonly #site: Site;
   readonly #downstream: Downstream;
   readonly traceId: string | undefined;
 
-  constructor(downstream: Downstream, host: Host) {
+  constructor(downstream: Downstream, site: Site) {
     this.#downstream = downstream;
-    this.#host = host;
-    this.startedMs = host.clock.nowMs();
+    this.#site = site;
+    this.startedMs = site.host.clock.nowMs();
     this.path = downstream.head.target;
     this.client = downstream.peer;
     const traceId = valueOf(downstream.head.headers, "x-watershed-trace");
     this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
   }
 
-  identified(path: string, { requestId, client }: Forwarded): void {
+  identified(path: string, forwarded: Forwarded): void {
     this.path = path;
-    this.requestId = requestId;
-    this.client = client;
+    this.forwarded = forwarded;
+    this.requestId = forwarded.requestId;
+    this.client = forwarded.client;
   }
 
   /** @param pool "" where the route leads to none */
@@ -78,7 +81,7 @@ export class Passage {
   /** Why a request failed. What is no failure of traffic is the router's own, and logged. */
   reasonOf(thrown: unknown): Reason {
     if (thrown instanceof TrafficError) return thrown.reason;
-    this.#host.log.error({ error: messageOf(thrown), requestId: this.requestId }, "request_failed");
+    this.#site.host.log.error({ error: messageOf(thrown), requestId: this.requestId }, "request_failed");
     return "UPSTREAM_INVALID";
   }
 
@@ -91,7 +94,8 @@ export class Passage {
   /** A further attempt begins. */
   chose(choice: Choice | undefined): void {
     const before = this.attempts.at(-1);
-    if (before) this.#host.metrics.count("watershed_http_retries_total", { pool: this.pool, reason: before.outcome });
+    if (before)
+      this.#site.host.metrics.count("watershed_http_retries_total", { pool: this.pool, reason: before.outcome });
     this.attempts.push({
       choice,
       outcome: "OK",
@@ -116,22 +120,18 @@ export class Passage {
     attempt.firstByteMs = firstByteMs;
   }
 
-  /** The request is over: counted, logged if asked for, recorded if it is traced. */
-  close(options: {
-    readonly endpoint: string | undefined;
-    readonly accessLog: boolean;
-    readonly tallies: Tallies;
-  }): void {
-    const { metrics, log, clock, decisions } = this.#host;
-    const { tallies } = options;
+  /** The request is over: counted, logged if asked for, recorded if it is traced.
+   * @param endpoint that answered; undefined if none did */
+  close(endpoint: string | undefined): void {
+    const { host, tallies, snapshot } = this.#site;
+    const { metrics, log, clock, decisions } = host;
     const tookMs = clock.nowMs() - this.startedMs;
     const { status, reason, route, pool, client, requestId, path } = this;
     tallies.requests(route, pool, status).add();
     tallies.seconds(pool).observe(tookMs / 1_000);
     if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
     const { method } = this.#downstream.head;
-    if (options.accessLog) {
-      const { endpoint } = options;
+    if (snapshot.config.accessLog) {
       log.info(
         { method, path, status, client, route, pool, endpoint, tookMs: round(tookMs), requestId, reason },
         "request",

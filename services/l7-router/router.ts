@@ -11,6 +11,7 @@ import { Entrances } from "./entrances.ts";
 import type { PreparedEntrances } from "./entrances.ts";
 import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
+import { BodyRoom } from "./held-body.ts";
 import { Maintenance } from "./maintenance.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
@@ -32,6 +33,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #entrances: Entrances;
   readonly #maintenance = new Maintenance();
   readonly #rateLimiter: RateLimiter;
+  readonly #bodyRoom = new BodyRoom();
   readonly #listeners = new Map<string, Listener>();
   #snapshot: Snapshot;
   #site: Site;
@@ -219,6 +221,7 @@ export class Router implements Service<L7RouterConfig> {
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       rateLimiter: this.#rateLimiter,
+      bodyRoom: this.#bodyRoom,
       snapshot: this.#snapshot,
       maintenance: this.#maintenance,
       isDraining: () => this.#draining,

@@ -1,4 +1,5 @@
 import type { Host } from "#shared/server/service.ts";
+import type { BodyRoom } from "./held-body.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
@@ -13,6 +14,8 @@ export interface Site {
   readonly tallies: Tallies;
   readonly viaName: string;
   readonly rateLimiter: RateLimiter;
+  /** For bodies that are read before their route is known. */
+  readonly bodyRoom: BodyRoom;
   /** As it was when the request came: a reload does not change it under way. */
   readonly snapshot: Snapshot;
   /** Routes that are closed for now. */

@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { engines } from "#l7-router/engine/registry.ts";
 import type { EngineName } from "#l7-router/engine/registry.ts";
 import { describeAnswers } from "./engine/answers.ts";
+import { describeBodyRoutes } from "./engine/body-routes.ts";
 import { describeBulk } from "./engine/bulk.ts";
 import { describeClients } from "./engine/clients.ts";
 import { describeConnections } from "./engine/connections.ts";
@@ -47,6 +48,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
   describe(`engine ${engine}`, () => {
     describeRefusals(engine, skips[engine]);
     describeRequests(engine, skips[engine]);
+    describeBodyRoutes(engine);
     describeAnswers(engine);
     describeFailures(engine);
     describeConnections(engine);

@@ -18,6 +18,7 @@ interface Options extends StackChoice {
   readonly from?: string;
   readonly client?: string;
   readonly header?: readonly string[];
+  readonly body?: string;
   readonly json?: boolean;
 }
 
@@ -28,6 +29,7 @@ export function addExplainHttp(program: Command, exitWith: (code: number) => voi
     .argument("<url>", "a path, or a URL with a host")
     .option("--method <method>", "default: GET")
     .option("--header <line...>", 'as "Name: value"; several may follow')
+    .option("--body <text>", "for routes that ask for a field of it; say its type with --header")
     .option("--from <country>", "test client of a country (DE) of the stack")
     .option("--client <address>", "address of the client; default: 127.0.0.1")
     .option("--router <name>", "only this router of the stack, such as eu-west/l7-1")
@@ -47,6 +49,7 @@ async function explainHttp(url: string, options: Options): Promise<number> {
     if (colon < 1) throw new UsageError(`--header: "${line}" is not "Name: value"`);
     parameters.append(`header.${line.slice(0, colon)}`, line.slice(colon + 1).trim());
   }
+  if (options.body !== undefined) parameters.append("body", options.body);
   const { server, told } = await askFirst(routers, `/explain?${parameters.toString()}`);
   const text = json
     ? `${JSON.stringify({ router: server.name, ...told }, null, 2)}\n`

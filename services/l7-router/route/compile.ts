@@ -1,6 +1,8 @@
 import type { MatchConfig, RouteConfig } from "#shared/config/schema/l7-router.ts";
 import type { Cidr } from "#shared/core/cidr.ts";
 import { parseCidr } from "#shared/core/cidr.ts";
+import { compileBody } from "./body.ts";
+import type { BodyCondition } from "./body.ts";
 import { indexRoutes } from "./route-index.ts";
 import type { RouteIndex } from "./route-index.ts";
 
@@ -25,6 +27,7 @@ export interface CompiledRoute {
   readonly query: readonly Pair[];
   readonly clients: readonly Cidr[] | undefined;
   readonly countries: ReadonlySet<string> | undefined;
+  readonly body: BodyCondition | undefined;
 }
 
 /** The routes of a config in their order: the first that matches wins. */
@@ -53,6 +56,7 @@ function compileRoute(config: RouteConfig, index: number): CompiledRoute {
     query: pairsOf(match.query, false),
     clients: match.clients?.map(parseCidr).filter((network) => network !== undefined),
     countries: match.countries && new Set(match.countries),
+    body: match.body && compileBody(match.body),
   };
 }
 

@@ -1,5 +1,7 @@
 import { cidrContains } from "#shared/core/cidr.ts";
 import type { AddressBytes } from "#shared/core/cidr.ts";
+import { bodyFailure, bodyWanted, noBody } from "./body.ts";
+import type { RequestBody } from "./body.ts";
 import { baredPath } from "./path.ts";
 import { poolsOf } from "#shared/config/schema/route-actions.ts";
 import type { CompiledRoute, RouteTable } from "./compile.ts";
@@ -35,7 +37,8 @@ export type Mismatch =
   | "cookies"
   | "query"
   | "clients"
-  | "countries";
+  | "countries"
+  | "body";
 
 /** The time of an expression with three open repetitions grows by the third power of what it is matched against. */
 export const pathRegexCharactersMax = 512;
@@ -56,31 +59,40 @@ export interface TriedRoute {
   readonly why: string;
 }
 
+/** Instead of a route: what cannot be told. */
+export type Undecided = typeof pathTooLong | typeof bodyWanted;
+
 const plainScanMax = 16; // so few are asked faster than they are looked up
 
 /** The first route that matches.
- * @returns `pathTooLong` if that cannot be told: the request must be refused, for a later route may allow more */
+ * @returns `pathTooLong` if that cannot be told: the request must be refused, for a later route may allow more; `bodyWanted`
+ * if everything else of a route holds and its body is unread: ask again with the body */
 export function matchRoute(
   { routes, index }: RouteTable,
   request: Routable,
   visitor: Visitor,
-): CompiledRoute | typeof pathTooLong | undefined {
-  const bared = baredPath(request.path);
-  if (routes.length <= plainScanMax) return firstOf(routes, request, bared, visitor);
-  const lists = index.candidates(request.host, request.path, bared);
-  return firstOf(lists.length === 1 ? (lists[0] ?? []) : inOrder(lists), request, bared, visitor);
+  body: RequestBody = noBody,
+): CompiledRoute | Undecided | undefined {
+  const asked: Asked = { request, visitor, body, bared: baredPath(request.path) };
+  if (routes.length <= plainScanMax) return firstOf(routes, asked);
+  const lists = index.candidates(request.host, request.path, asked.bared);
+  return firstOf(lists.length === 1 ? (lists[0] ?? []) : inOrder(lists), asked);
 }
 
-function firstOf(
-  routes: Iterable<CompiledRoute>,
-  request: Routable,
-  bared: string,
-  visitor: Visitor,
-): CompiledRoute | typeof pathTooLong | undefined {
+/** All that a route may ask of. */
+interface Asked {
+  readonly request: Routable;
+  readonly visitor: Visitor;
+  readonly body: RequestBody;
+  /** The path without what hides it. */
+  readonly bared: string;
+}
+
+function firstOf(routes: Iterable<CompiledRoute>, asked: Asked): CompiledRoute | Undecided | undefined {
   for (const route of routes) {
-    const failed = mismatch(route, request, bared, visitor);
+    const failed = mismatch(route, asked);
     if (failed === undefined) return route;
-    if (failed === pathTooLong) return pathTooLong;
+    if (failed === pathTooLong || failed === bodyWanted) return failed;
   }
   return undefined;
 }
@@ -104,12 +116,17 @@ function* inOrder(lists: readonly (readonly CompiledRoute[])[]): Iterable<Compil
 }
 
 /** Every route up to the one that matches, and why the ones before it did not. */
-export function explainRoutes({ routes }: RouteTable, request: Routable, visitor: Visitor): TriedRoute[] {
+export function explainRoutes(
+  { routes }: RouteTable,
+  request: Routable,
+  visitor: Visitor,
+  body: RequestBody = noBody,
+): TriedRoute[] {
   const tried: TriedRoute[] = [];
-  const bared = baredPath(request.path);
+  const asked: Asked = { request, visitor, body, bared: baredPath(request.path) };
   for (const route of routes) {
-    const failed = mismatch(route, request, bared, visitor);
-    const why = failed ? describeMismatch(failed, route, request, visitor) : "";
+    const failed = mismatch(route, asked);
+    const why = failed ? describeMismatch(failed, route, asked) : "";
     const { config, index } = route;
     const pools = poolsOf(config).map(({ pool }) => pool);
     tried.push({ index, name: config.name ?? null, pools, matched: !failed, tooLong: failed === pathTooLong, why });
@@ -118,12 +135,8 @@ export function explainRoutes({ routes }: RouteTable, request: Routable, visitor
   return tried;
 }
 
-function mismatch(
-  route: CompiledRoute,
-  request: Routable,
-  bared: string,
-  visitor: Visitor,
-): Mismatch | typeof pathTooLong | undefined {
+function mismatch(route: CompiledRoute, asked: Asked): Mismatch | Undecided | undefined {
+  const { request, bared, visitor } = asked;
   if (route.path && !pathMatches(route.path, request.path) && !pathMatches(route.path, bared)) return "path";
   if (route.host && !hostMatches(route.host, request.host)) return "host";
   if (route.methods && !route.methods.has(request.method)) return "methods";
@@ -137,9 +150,14 @@ function mismatch(
   const { bytes } = visitor;
   if (route.clients && !(bytes && route.clients.some((network) => cidrContains(network, bytes)))) return "clients";
   if (route.countries && !route.countries.has(visitor.country ?? "")) return "countries";
-  if (!route.pathRegex) return undefined;
-  if (request.path.length > pathRegexCharactersMax) return pathTooLong;
-  return route.pathRegex.test(request.path) ? undefined : "pathRegex";
+  if (route.pathRegex) {
+    if (request.path.length > pathRegexCharactersMax) return pathTooLong;
+    if (!route.pathRegex.test(request.path)) return "pathRegex";
+  }
+  // Last: nobody's body is read for a route that would not match anyway.
+  if (!route.body) return undefined;
+  const failed = bodyFailure(route.body, request, asked.body);
+  return failed === undefined || failed === bodyWanted ? failed : "body";
 }
 
 function hostMatches(pattern: NonNullable<CompiledRoute["host"]>, host: string): boolean {
@@ -170,13 +188,16 @@ function cookieHas(lines: readonly string[], name: string, wanted: string): bool
 }
 
 function describeMismatch(
-  failed: Mismatch | typeof pathTooLong,
+  failed: Mismatch | Undecided,
   route: CompiledRoute,
-  request: Routable,
-  visitor: Visitor,
+  { request, visitor, body }: Asked,
 ): string {
   const { match } = route;
   switch (failed) {
+    case "body":
+      return route.body ? String(bodyFailure(route.body, request, body) ?? "") : "";
+    case bodyWanted:
+      return "body has not been read";
     case pathTooLong:
       return `path has over ${pathRegexCharactersMax} characters, and pathRegex is asked of no more`;
     case "clients":

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bodyMatchSchema, heldBodySchema } from "./body-match.ts";
 import { certificatesSchema, minVersionSchema } from "./certificates.ts";
 import { crossCheck } from "./cross-check.ts";
 import {
@@ -47,6 +48,7 @@ export const matchSchema = z.strictObject({
   headers: z.record(token, z.string()).optional().describe("header → its whole value"),
   cookies: z.record(token, z.string()).optional().describe("cookie → its value"),
   query: z.record(z.string(), z.string()).optional().describe("parameter → its value"),
+  body: bodyMatchSchema.optional().describe("a field of the body has a value; asked last"),
   ...clientMatchKeys,
 });
 export type MatchConfig = z.output<typeof matchSchema>;
@@ -125,6 +127,9 @@ export const l7RouterSchema = crossCheck(
         headerBytes: bytesSchema.prefault("16KiB").describe("of a request's head; over it 431"),
         targetBytes: bytesSchema.prefault("8KiB").describe("of a request's target; over it 414"),
         bodyBytes: bytesSchema.prefault("10MiB").describe("of a request's body; over it 413"),
+        bodyMatchBytes: heldBodySchema(bytesSchema)
+          .prefault("64KiB")
+          .describe("of a body that is read for a route with match.body; a larger one matches none"),
         requestsPerSecondPerClient: clientCount
           .optional()
           .describe("of one address, IPv6 of one /64; over it 429; off unless given"),

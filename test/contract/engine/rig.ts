@@ -25,8 +25,10 @@ export class Rig implements AsyncDisposable {
   readonly router: Router;
   readonly host: Host;
   readonly #clients: RawClient[] = [];
+  readonly #node: Record<string, unknown>;
 
-  private constructor(backends: readonly ScriptedBackend[], router: Router, host: Host) {
+  private constructor(backends: readonly ScriptedBackend[], router: Router, host: Host, node: Record<string, unknown>) {
+    this.#node = node;
     this.backends = backends;
     this.router = router;
     this.host = host;
@@ -35,10 +37,9 @@ export class Rig implements AsyncDisposable {
   static async start(options: RigOptions): Promise<Rig> {
     const backends = await Promise.all((options.scripts ?? [{}]).map((script) => ScriptedBackend.start(script)));
     const addresses = [...(options.endpoints ?? []), ...backends.map((backend) => backend.address)];
+    const node = { listeners: [{ address: "127.0.0.1:0" }], engine: options.engine, node: "router-1" };
     const config = l7RouterSchema.parse({
-      listeners: [{ address: "127.0.0.1:0" }],
-      engine: options.engine,
-      node: "router-1",
+      ...node,
       routes: [{ match: { path: "/*" }, pool: "main" }],
       pools: { main: { endpoints: addresses.map((address) => ({ address })), ...options.pool } },
       ...options.config,
@@ -46,7 +47,7 @@ export class Rig implements AsyncDisposable {
     const host = testHost(options.host);
     const router = new Router(config, host);
     await router.listen();
-    return new Rig(backends, router, host);
+    return new Rig(backends, router, host, node);
   }
 
   get backend(): ScriptedBackend {
@@ -57,6 +58,11 @@ export class Rig implements AsyncDisposable {
 
   get address(): string {
     return this.router.addresses[0] ?? "";
+  }
+
+  /** @param config but what names the node and its listener */
+  async reload(config: Record<string, unknown>): Promise<void> {
+    await this.router.reload(l7RouterSchema.parse({ ...this.#node, ...config }));
   }
 
   async client(): Promise<RawClient> {
