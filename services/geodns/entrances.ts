@@ -137,7 +137,7 @@ export class Entrances {
     if (inUse) return inUse;
     const first = read.get(kind);
     if (!first) throw new Error(`assertion failed: the certificates of ${kind} were read`);
-    const made = new Certificates(first);
+    const made = new Certificates(first, this.#options.host.seed);
     this.#certificates.set(kind, made);
     return made;
   }

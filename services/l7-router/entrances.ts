@@ -45,7 +45,7 @@ export class Entrances {
       const former = this.#entrances.get(address);
       checkUnchanged(listener, former);
       const read = await this.#read(listener, config);
-      prepared.set(address, { read, entrance: entranceOf(listener, read, former) });
+      prepared.set(address, { read, entrance: entranceOf(listener, read, former, this.#host.seed) });
     }
     return prepared;
   }
@@ -122,9 +122,10 @@ function entranceOf(
   { tls, redirectToHttps }: ListenerConfig,
   read: ReadCertificates | undefined,
   former: Entrance | undefined,
+  seed: Uint8Array,
 ): Entrance {
   if (!tls || !read) return { tls: undefined, hsts: undefined, redirectPort: redirectToHttps };
-  const certificates = former?.tls?.certificates ?? new Certificates(read);
+  const certificates = former?.tls?.certificates ?? new Certificates(read, seed);
   return {
     tls: { certificates, clientCertificates: wishOf(tls.clientCertificates) },
     hsts: tls.hsts && hstsOf(tls.hsts),

@@ -81,6 +81,8 @@ export class Router implements Service<L7RouterConfig> {
     return this.#started ? undefined : "STARTING";
   }
 
+  readonly countedInStatus = new Set(["active", "activeRequests", "connections", "upstreamConnections"]);
+
   status(): Record<string, unknown> {
     return {
       listeners: [...this.#listeners].map(([configured, { address, connectionCount }]) => ({
@@ -109,7 +111,7 @@ export class Router implements Service<L7RouterConfig> {
   /** A new pool is checked once before it gets requests: that takes as long as one of its checks may. */
   async reload(config: L7RouterConfig): Promise<void> {
     const former = this.#snapshot;
-    for (const key of ["engine", "zone", "localAddress"] as const)
+    for (const key of ["engine", "zone", "localAddress", "workers"] as const)
       if (config[key] !== former.config[key]) throw new UsageError(`${key}: changes only by a restart`);
     for (const [name, { proxyProtocol }] of Object.entries(config.pools)) {
       const before = former.config.pools[name];
@@ -199,6 +201,7 @@ export class Router implements Service<L7RouterConfig> {
       address,
       tls: entrances.get(address)?.entrance.tls,
       limits: limitsOf(this.#snapshot.config),
+      sharing: this.#host.sharing,
       clock: this.#host.clock,
       wheel: this.#wheel,
       serve: (downstream, last) => new Ride(downstream, this.#site, this.#entrances.of(address), last),

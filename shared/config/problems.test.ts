@@ -250,7 +250,7 @@ it("every fault is told at once, in the order of the file", () => {
   const text = `workers: two\nlisteners: []\nroutes: [{match: {path: x}, pool: y}]\nlimit: {}\n`;
   expect(complain(text)).toEqual([
     "x.yaml:1:1 pools: expected a mapping, got nothing (the key is missing)",
-    'x.yaml:1:10 workers: expected 1, got "two"',
+    'x.yaml:1:10 workers: expected a whole number 0..256, got "two"',
     "x.yaml:2:12 listeners: expected a list that is not empty, got an empty list",
     'x.yaml:3:25 routes[0].match.path: expected a text that begins with "/", got "x"',
     'x.yaml:4:1: unknown key "limit" (did you mean "limits"?)',

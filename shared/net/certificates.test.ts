@@ -82,3 +82,35 @@ describe("a server", () => {
     server.close();
   });
 });
+
+describe("processes that share a seed", () => {
+  it.each([
+    { seeds: "the same seed", seed: 1, reused: true },
+    { seeds: "another seed", seed: 2, reused: false },
+  ])("a session of one at one with $seeds: resumed $reused", async ({ seed, reused }) => {
+    const serve = async (byte: number) => {
+      const read = readCertificates([one], { minVersion: "TLSv1.3" });
+      const certificates = new Certificates(read, Buffer.alloc(32, byte));
+      const server = tls.createServer(certificates.serverOptions, (socket) => socket.on("error", () => {}).end("x"));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    };
+    const connect = async (server: tls.Server, session?: Buffer) => {
+      const { port } = server.address() as AddressInfo;
+      const socket = tls.connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...(session && { session }) });
+      const got: Buffer[] = [];
+      socket.on("session", (one) => got.push(one));
+      socket.resume();
+      await once(socket, "secureConnect");
+      const isReused = socket.isSessionReused();
+      await once(socket, "close");
+      return { isReused, session: got.at(-1) };
+    };
+    const [first, other] = await Promise.all([serve(1), serve(seed)]);
+    const { session } = await connect(first);
+    expect(session).toBeDefined();
+    expect((await connect(other, session)).isReused).toBe(reused);
+    first.close();
+    other.close();
+  });
+});

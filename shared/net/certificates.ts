@@ -1,4 +1,4 @@
-import { X509Certificate, createPrivateKey, randomBytes } from "node:crypto";
+import { X509Certificate, createPrivateKey, hkdfSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import tls from "node:tls";
 import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
@@ -78,10 +78,11 @@ export class Certificates {
   #certificates: ReadCertificates;
   #byName: ReadonlyMap<string, Certificate>;
   readonly #servers = new Set<tls.Server>();
-  /** Kept while the same clients are trusted, so that they resume their sessions: a resumed session is not verified again. */
-  #ticketKeys = randomBytes(ticketKeysBytes);
+  readonly #seed: Uint8Array;
 
-  constructor(certificates: ReadCertificates) {
+  /** @param seed the same in all processes that share sockets: sessions of one are resumed at the others */
+  constructor(certificates: ReadCertificates, seed: Uint8Array = randomBytes(ticketKeysBytes)) {
+    this.#seed = seed;
     this.#certificates = certificates;
     this.#byName = indexByName(certificates);
   }
@@ -90,7 +91,7 @@ export class Certificates {
   get serverOptions(): Required<Pick<tls.TlsOptions, "SNICallback" | "ticketKeys">> & tls.SecureContextOptions {
     return {
       ...this.#certificates[0].options,
-      ticketKeys: this.#ticketKeys,
+      ticketKeys: this.#ticketKeys(),
       SNICallback: (name, done) => done(null, this.find(name).context),
     };
   }
@@ -107,12 +108,16 @@ export class Certificates {
 
   /** From the next handshake on these are used. */
   replace(certificates: ReadCertificates): void {
-    if (certificates[0].options.ca !== this.#certificates[0].options.ca)
-      this.#ticketKeys = randomBytes(ticketKeysBytes);
     this.#certificates = certificates;
     this.#byName = indexByName(certificates);
-    const options: tls.TlsOptions = { ...certificates[0].options, ticketKeys: this.#ticketKeys };
+    const options: tls.TlsOptions = { ...certificates[0].options, ticketKeys: this.#ticketKeys() };
     for (const server of this.#servers) server.setSecureContext(options);
+  }
+
+  /** The same while the same clients are trusted, so that they resume their sessions: a resumed session is not verified again. */
+  #ticketKeys(): Buffer {
+    const { ca = "" } = this.#certificates[0].options;
+    return Buffer.from(hkdfSync("sha256", this.#seed, "", `tickets ${String(ca)}`, ticketKeysBytes));
   }
 
   /** @param serverName as the client sent it; a wildcard stands for one label (RFC 9525 §6.3) */

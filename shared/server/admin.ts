@@ -23,7 +23,7 @@ import type { Host } from "./service.ts";
 export interface AdminNode {
   readonly host: Host;
   ready(): { readonly ready: boolean; readonly reason: string };
-  status(): Record<string, unknown>;
+  status(): Record<string, unknown> | Promise<Record<string, unknown>>;
   explain(query: URLSearchParams): Record<string, unknown>;
   findDecision(id: string): Decision | undefined | Promise<Decision | undefined>;
   pools(): Iterable<AdminPool>;
@@ -110,7 +110,7 @@ function addReads(app: Hono, node: AdminNode): void {
     const { ready, reason } = node.ready();
     return c.json({ ready, reason }, ready ? 200 : 503);
   });
-  app.get("/status", (c) => c.json(node.status()));
+  app.get("/status", async (c) => c.json(await node.status()));
   app.get("/explain", (c) => c.json(node.explain(new URL(c.req.url).searchParams)));
   app.get("/events", (c) => streamEvents(c, node.host.events));
   app.get("/metrics", async (c) => {

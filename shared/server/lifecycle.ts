@@ -5,6 +5,7 @@ import { trafficCuts } from "#shared/net/cuts.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { adminApp, listenAdmin } from "./admin.ts";
 import type { AdminListener, AdminNode } from "./admin.ts";
+import { joinStatus } from "./join-status.ts";
 import type { Host, NodeConfig, Service, ServiceDefinition } from "./service.ts";
 import { adminToken } from "./token.ts";
 import type { Workers } from "./workers.ts";
@@ -241,7 +242,7 @@ export class Lifecycle<Config extends NodeConfig> {
     return {
       host,
       ready: () => this.#ready(),
-      status: () => this.#status(),
+      status: () => this.#joinedStatus(),
       explain: (query) => service().explain(query),
       findDecision: (id) => this.#findDecision(id),
       pools: () => this.#service?.pools() ?? [],
@@ -253,6 +254,14 @@ export class Lifecycle<Config extends NodeConfig> {
       },
       onChange: (request) => this.#workers?.change(request) ?? Promise.resolve(),
     };
+  }
+
+  /** With what is under way in the other processes of the node. */
+  async #joinedStatus(): Promise<Record<string, unknown>> {
+    const own = this.#status();
+    if (!this.#workers) return own;
+    const counted = this.#service?.countedInStatus ?? new Set(["active"]);
+    return joinStatus(own, await this.#readOthers("/status"), counted) as Record<string, unknown>;
   }
 
   #status(): Record<string, unknown> {

@@ -30,6 +30,8 @@ export interface Service<Config> {
   notReady(): string | undefined;
   /** The parts of `GET /status` that only this service has. */
   status(): Record<string, unknown>;
+  /** Keys of the status that are added up over the processes of a node; default: `active`. */
+  readonly countedInStatus?: ReadonlySet<string>;
   /** What would be decided for this client and request, and why, without doing it.
    * @throws {UsageError} if the query does not say enough */
   explain(query: URLSearchParams): Record<string, unknown>;

@@ -19,4 +19,6 @@ export type FromWorker =
       readonly text?: string | undefined;
     }
   /** Recorded by the worker; found in the first process. */
-  | { readonly id: "decision"; readonly name: string; readonly decision: Record<string, unknown> };
+  | { readonly id: "decision"; readonly name: string; readonly decision: Record<string, unknown> }
+  /** Another event of the worker: the first process tells it as its own. */
+  | { readonly id: "event"; readonly type: string; readonly data: Readonly<Record<string, unknown>> };

@@ -20,7 +20,8 @@ export function runWorker<Config extends NodeConfig>(definition: ServiceDefiniti
   const start = async (config: Config, seed: Uint8Array) => {
     const host = createHost(definition.name, config, "next", seed);
     host.events.subscribe(({ type, data }) => {
-      if (type !== "decision" || typeof data["id"] !== "string") return;
+      if (type !== "decision") return void say({ id: "event", type, data });
+      if (typeof data["id"] !== "string") return;
       const { id: name, ...decision } = data;
       say({ id: "decision", name, decision });
     });

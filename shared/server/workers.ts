@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
-import { UsageError, assert } from "#shared/core/error.ts";
+import { UsageError, assert, messageOf } from "#shared/core/error.ts";
 import type { MetricsSnapshot } from "#shared/observe/metrics.ts";
 import type { Host, NodeConfig } from "./service.ts";
 import { workerVariable } from "./worker.ts";
@@ -10,8 +10,23 @@ import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
 const restartMs = 1_000; // a worker that dies at once must not be started in a tight loop
 const answerMsMax = 10_000; // a worker that hangs must not hang the admin API
+const readMsMax = 1_000; // nor what is asked for each second
+const changesMax = 4_096; // of endpoints, routes and the like that an operator has set since the start
 
 type Question<Config> = ToWorker<Config> extends infer One ? (One extends unknown ? Omit<One, "id"> : never) : never;
+
+/** A request that changed something, as the admin API got it. */
+interface Change {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+/** Of "/pools/web/endpoints/a:80/drain" all but the verb. */
+function subjectOf(path: string): string {
+  const plain = path.replace(/\?.*/s, "");
+  return plain.split("/").length > 3 ? plain.replace(/\/[^/]*$/, "") : plain;
+}
 
 /** How many processes answer on the sockets of a node. */
 export function workerCount({ workers = 1 }: NodeConfig): number {
@@ -43,7 +58,7 @@ class Worker<Config> {
   async ask(question: Question<Config>): Promise<FromWorker> {
     const id = this.#nextId++;
     const answered = new Promise<FromWorker>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    const late = this.#host.clock.after(answerMsMax, () =>
+    const late = this.#host.clock.after(question.ask === "read" ? readMsMax : answerMsMax, () =>
       this.#waiting.get(id)?.reject(new Error("the worker does not answer")),
     );
     try {
@@ -59,7 +74,9 @@ class Worker<Config> {
   }
 
   #heard(message: FromWorker): void {
-    if (message.id === "decision") this.#host.decisions.record(message.name, message.decision);
+    const { decisions, events } = this.#host;
+    if (message.id === "decision") decisions.record(message.name, message.decision);
+    else if (message.id === "event") events.emit(message.type, { ...message.data, worker: this.process.pid });
     else this.#waiting.get(message.id)?.resolve(message);
   }
 }
@@ -69,6 +86,7 @@ export class Workers<Config> {
   readonly #count: number;
   readonly #host: Host;
   readonly #running = new Set<Worker<Config>>();
+  readonly #changes = new Map<string, Change>();
   #config: Config | undefined;
   #stopping = false;
 
@@ -95,8 +113,18 @@ export class Workers<Config> {
   }
 
   /** Does what the admin API did to the first process. */
-  async change(request: { readonly method: string; readonly path: string; readonly body: string }): Promise<void> {
+  async change(request: Change): Promise<void> {
+    this.#remember(request);
     await this.#askAll({ ask: "change", ...request });
+  }
+
+  /** The last word on each thing: a worker that comes later is told all of them. */
+  #remember(request: Change): void {
+    const key = subjectOf(request.path);
+    this.#changes.delete(key);
+    this.#changes.set(key, request);
+    const [oldest] = this.#changes.keys();
+    if (this.#changes.size > changesMax && oldest !== undefined) this.#changes.delete(oldest);
   }
 
   /** What the admin API of each of them answers to a GET, where that is a success. */
@@ -127,6 +155,11 @@ export class Workers<Config> {
     void worker.exited.then(() => this.#lost(worker));
     assert(this.#config, "a config comes before the first worker");
     await worker.ask({ ask: "start", config: this.#config, seed: this.#host.seed });
+    for (const change of this.#changes.values())
+      await worker.ask({ ask: "change", ...change }).catch((error: unknown) => {
+        const { path } = change; // Such as an endpoint that has left the config since.
+        this.#host.log.warn({ path, error: messageOf(error) }, "change_not_repeated");
+      });
   }
 
   #lost(worker: Worker<Config>): void {

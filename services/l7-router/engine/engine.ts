@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Clock } from "#shared/core/clock.ts";
 import type { TrafficError } from "#shared/core/error.ts";
+import type { Sharing } from "#shared/net/listen.ts";
 import type { Framing, RawHead } from "#l7-router/head.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
@@ -30,6 +31,7 @@ export interface ListenerOptions {
   /** Without it plain HTTP. */
   readonly tls: ListenerTls | undefined;
   readonly limits: ListenerLimits;
+  readonly sharing: Sharing | undefined;
   readonly clock: Clock;
   readonly wheel: Wheel;
   /** A request's head has come. Never throws.

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { bodyMatchSchema, heldBodySchema } from "./body-match.ts";
 import { certificatesSchema, minVersionSchema } from "./certificates.ts";
 import { crossCheck } from "./cross-check.ts";
@@ -11,6 +12,7 @@ import {
   poolMustExist,
   poolSchema,
   socketAddressSchema,
+  workersSchema,
 } from "./common.ts";
 import { isRegularExpression, nestsRepetition, openRepetitions } from "./regular-expression.ts";
 import {
@@ -113,6 +115,7 @@ export type ListenerConfig = z.output<typeof listenerSchema>;
 export const l7RouterSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
+    workers: workersSchema,
     listeners: z.array(listenerSchema).min(1).describe("HTTP/1.1"),
     engine: z
       .enum(["wire", "http-proxy"])
@@ -157,6 +160,14 @@ export const l7RouterSchema = crossCheck(
     accessLog: z.boolean().default(false).describe("one log line a request"),
   }),
   (config, context) => {
+    if (config.workers !== 1)
+      for (const [i, { address }] of config.listeners.entries())
+        if (parseSocketAddress(address)?.port === 0)
+          context.addIssue({
+            code: "custom",
+            path: ["listeners", i, "address"],
+            message: "port 0 cannot be shared by several workers",
+          });
     if (config.limits.burst !== undefined && config.limits.requestsPerSecondPerClient === undefined)
       context.addIssue({ code: "custom", path: ["limits", "burst"], message: "needs requestsPerSecondPerClient" });
     for (const [i, route] of config.routes.entries())

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
+import { trafficLimit } from "#shared/net/connection-limit.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import { linger, reset } from "#l7-router/end.ts";
@@ -70,7 +71,8 @@ export class NodeListener implements Listener {
   }
 
   async listen(): Promise<void> {
-    this.#listener = await listenServer(this.#server, this.#options.address);
+    const { address, sharing } = this.#options;
+    this.#listener = await listenServer(this.#server, address, trafficLimit, sharing);
   }
 
   get address(): string {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { createServer } from "node:tls";
 import type { TcpListener } from "#shared/net/listen.ts";
+import { trafficLimit } from "#shared/net/connection-limit.ts";
 import { listenServer, listenTcp } from "#shared/net/listen.ts";
 import { headerLinesMax } from "#l7-router/head.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
@@ -29,10 +30,10 @@ export class WireListener implements Listener, ClientOwner {
   }
 
   async listen(): Promise<void> {
-    const { address, tls } = this.#options;
+    const { address, tls, sharing } = this.#options;
     const onConnection = (socket: Socket) => void this.#clients.add(new WireClient(socket, this));
     if (!tls) {
-      this.#listener = await listenTcp({ address, allowHalfOpen: true, onConnection });
+      this.#listener = await listenTcp({ address, allowHalfOpen: true, sharing, onConnection });
       return;
     }
     const options = { ...tlsOptions(tls, this.#limits.headMs), allowHalfOpen: true, noDelay: true };
@@ -42,7 +43,7 @@ export class WireListener implements Listener, ClientOwner {
       this.#options.onHandshakeFailed();
       socket.destroy();
     });
-    this.#listener = await listenServer(server, address);
+    this.#listener = await listenServer(server, address, trafficLimit, sharing);
   }
 
   get address(): string {
