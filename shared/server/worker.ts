@@ -15,7 +15,8 @@ export function isWorker(): boolean {
  * listener, decides on health by itself, and ends when the first process does. */
 export function runWorker<Config extends NodeConfig>(definition: ServiceDefinition<Config>): void {
   let current: { readonly lifecycle: Lifecycle<Config>; config: Config } | undefined;
-  const say = (message: FromWorker) => process.send?.(message);
+  // To a first process that is gone there is nothing left to say: without the callback the loss is an error nobody takes.
+  const say = (message: FromWorker) => process.send?.(message, undefined, undefined, () => {});
 
   const start = async (config: Config, seed: Uint8Array) => {
     const host = createHost(definition.name, config, "next", seed);

@@ -19,11 +19,13 @@ const health = { type: "tcp", interval: "50ms", timeout: "40ms", fall: 2, rise: 
 let folder: string;
 let node: ChildProcess | undefined;
 let server: TcpServer;
+let said: string; // on stderr, by any of the processes
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "watershed-l4-workers-"));
   server = await greeter();
+  said = "";
 });
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
@@ -49,8 +51,9 @@ async function start(more: Record<string, unknown> = {}): Promise<void> {
   const file = path.join(folder, "l4-forwarder.yaml");
   await writeFile(file, JSON.stringify(config));
   node = spawn(process.execPath, [path.join(root, "services/l4-forwarder/main.ts"), "--config", file], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  node.stderr!.on("data", (chunk: Buffer) => (said += String(chunk)));
   let started = 0;
   let open = 0;
   for await (const line of createInterface(node.stdout!)) {
@@ -124,5 +127,14 @@ describe("several processes share the listeners of a forwarder", () => {
     const status = (await get("/status")) as { listeners: { open: boolean }[]; workers: unknown[] };
     expect(status).toMatchObject({ listeners: [{ open: true }] });
     expect(status.workers).toHaveLength(2);
+  });
+
+  it("the loss of the first process, while they carry connections, ends the others without a word of error", async () => {
+    await start();
+    await open(many);
+    const ended = once(node!, "close"); // once the last of them has closed its stderr
+    node!.kill("SIGKILL");
+    await ended;
+    expect(said).toBe("");
   });
 });
