@@ -10,6 +10,7 @@ import { describeCuts } from "./engine/cuts.ts";
 import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
 import { describeIntermediary } from "./engine/intermediary.ts";
+import { describeOwnReplies } from "./engine/own-replies.ts";
 import { describeRefusals } from "./engine/refusals.ts";
 import { describeRequests } from "./engine/requests.ts";
 import { describeUpgrades } from "./engine/upgrades.ts";
@@ -49,6 +50,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeRefusals(engine, skips[engine]);
     describeRequests(engine, skips[engine]);
     describeBodyRoutes(engine);
+    describeOwnReplies(engine);
     describeAnswers(engine);
     describeFailures(engine);
     describeConnections(engine);
