@@ -7,6 +7,7 @@ import { describeBulk } from "./engine/bulk.ts";
 import { describeClients } from "./engine/clients.ts";
 import { describeConnections } from "./engine/connections.ts";
 import { describeCuts } from "./engine/cuts.ts";
+import { describeDrains } from "./engine/drains.ts";
 import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
 import { describeIntermediary } from "./engine/intermediary.ts";
@@ -50,6 +51,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeRefusals(engine, skips[engine]);
     describeRequests(engine, skips[engine]);
     describeBodyRoutes(engine);
+    describeDrains(engine);
     describeOwnReplies(engine);
     describeAnswers(engine);
     describeFailures(engine);
