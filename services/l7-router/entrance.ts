@@ -2,6 +2,7 @@ import { formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import type { ListenerTls, TlsFacts } from "./engine/listener-tls.ts";
 import type { RequestHead } from "./head.ts";
 import { keyOf } from "./headers.ts";
+import type { Passage } from "./passage.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -47,8 +48,8 @@ export function setHsts(lines: string[], value: string): void {
 }
 
 /** What every answer of the router's own says beside its reason. */
-export function ownLines(requestId: string, { hsts }: Entrance): string[] {
-  const lines = requestId === "" ? [] : ["X-Request-Id", requestId];
+export function ownLines(passage: Passage, { hsts }: Entrance): string[] {
+  const lines = passage.answerLines();
   if (hsts !== undefined) setHsts(lines, hsts);
   return lines;
 }

@@ -43,7 +43,6 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   /** Whom the deadline is for. */
   #waitsFor: Waiting = "client";
   #silentMs = 0;
-  #bodyBytes = 0;
   #bodyIsWhole = false;
   /** The client sends its body only at the server's word, or when it has waited long enough. */
   #isHeldBack = false;
@@ -131,8 +130,8 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
 
   onBody(chunk: Buffer): void {
     if (!this.#connection) return this.#held?.add(chunk); // The rest of a refused body runs dry.
-    this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes > this.#site.snapshot.config.limits.bodyBytes)
+    this.#passage.bytesIn += chunk.length;
+    if (this.#passage.bytesIn > this.#site.snapshot.config.limits.bodyBytes)
       return this.onFailure(new RefusedError(refusal(413, "BODY_TOO_LARGE", "the body is too large")));
     this.#isHeldBack = false;
     this.#connection.write(chunk);
@@ -184,7 +183,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     try {
       this.#isAnswered = true;
       this.#tries?.answered(gatewayFailureOf(status));
-      this.#passage.status = status;
+      this.#passage.answered(status);
       this.#silentMs = silenceMsMax(headers, this.#timeouts);
       this.#wait("server", this.#silentMs);
       const lines = this.#linesOf(headers, status);
@@ -196,6 +195,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
 
   onAnswerBody(chunk: Buffer): void {
     if (!this.#connection) return;
+    this.#passage.bytesOut += chunk.length;
     this.#downstream.write(chunk);
     if (this.#waitsFor === "server") this.#wait("server", this.#silentMs);
   }
@@ -227,7 +227,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#tries?.answered(undefined);
     this.#tries?.release();
     this.#site.wheel.disarm(this);
-    this.#passage.status = 101;
+    this.#passage.answered(101);
     const lines = [...this.#linesOf(headers, 101), "Connection", "Upgrade", "Upgrade", "websocket"];
     const limits = { clock: this.#site.host.clock, idleMs: this.#timeouts.idleMs };
     void splice(this.#downstream.switchProtocols(lines), socket, first, limits).then((reason) => {
@@ -275,7 +275,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#held?.drop();
     this.#passage.refused(refused);
     this.#wait("client", this.#timeouts.idleMs);
-    reply(this.#downstream, refused, ownLines(this.#passage.requestId, this.#entrance), close);
+    this.#passage.bytesOut = reply(this.#downstream, refused, ownLines(this.#passage, this.#entrance), close);
     this.#downstream.flush();
   }
 
@@ -291,10 +291,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   }
 
   #linesOf(headers: HeaderList, status: number): string[] {
-    const { requestId } = this.#passage;
-    const { viaName } = this.#site;
-    const hsts = status === 101 ? undefined : this.#entrance.hsts;
-    return incomingHeaders(headers, status, { replyHeaders: this.#admitted?.replyHeaders, viaName, requestId, hsts });
+    return incomingHeaders(headers, status, this.#passage, this.#entrance, this.#admitted?.replyHeaders);
   }
 
   /** Whether the connection must end after the answer that begins now. */

@@ -1,5 +1,8 @@
 import type { Admitted } from "./admit.ts";
 import { setHsts } from "./entrance.ts";
+import type { Entrance } from "./entrance.ts";
+import type { Passage } from "./passage.ts";
+import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
@@ -52,25 +55,20 @@ function framingLines(head: RequestHead): string[] {
   return neverWithoutLength.has(method) ? ["Content-Length", "0"] : [];
 }
 
-/** What the router says of itself in an answer. */
-interface AnswerLines {
-  readonly viaName: string;
-  readonly requestId: string;
-  readonly hsts: string | undefined;
-}
-
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
 export function incomingHeaders(
   headers: HeaderList,
   status: number,
-  told: Pick<Admitted, "replyHeaders"> & AnswerLines,
+  passage: Passage,
+  { hsts }: Entrance,
+  replyHeaders?: HeaderEdits,
 ): string[] {
-  const { viaName, requestId, hsts, replyHeaders } = told;
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
-  lines.push("Via", `1.1 ${viaName}`, "X-Request-Id", requestId);
+  lines.push("Via", `1.1 ${passage.viaName}`);
+  for (const text of passage.answerLines()) lines.push(text);
   const edited = replyHeaders ? editHeaders(lines, replyHeaders) : lines;
-  if (hsts !== undefined) setHsts(edited, hsts);
+  if (hsts !== undefined && status !== 101) setHsts(edited, hsts);
   return edited;
 }
 

@@ -1,6 +1,7 @@
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
+import type { AccessEntry } from "./access-log/format.ts";
 import type { Downstream } from "./engine/engine.ts";
 import { valueOf } from "./headers.ts";
 import type { CompiledRoute } from "./route/compile.ts";
@@ -42,6 +43,13 @@ export class Passage {
   route = "none";
   pool = "";
   #match: CompiledRoute["match"] | undefined;
+  #routeName: string | undefined;
+  #firstTryMs: number | undefined;
+  /** Bytes of the bodies. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** To the head of the server's answer. */
+  firstByteMs: number | undefined;
   readonly #site: Site;
   readonly #downstream: Downstream;
   readonly traceId: string | undefined;
@@ -66,6 +74,7 @@ export class Passage {
   /** @param pool "" where the route leads to none */
   take(route: CompiledRoute, pool: string): void {
     this.route = String(route.index);
+    this.#routeName = route.config.name;
     this.pool = pool;
     this.#match = route.match;
   }
@@ -85,6 +94,31 @@ export class Passage {
     return "UPSTREAM_INVALID";
   }
 
+  get viaName(): string {
+    return this.#site.viaName;
+  }
+
+  /** What every answer says of its way: name, value ... */
+  answerLines(): string[] {
+    const lines = this.requestId === "" ? [] : ["X-Request-Id", this.requestId];
+    if (this.#site.snapshot.config.serverTiming) lines.push("Server-Timing", this.#timing());
+    return lines;
+  }
+
+  /** The router's own time, and that of all tries, connects among them. @see https://www.w3.org/TR/server-timing/ */
+  #timing(): string {
+    const nowMs = this.#site.host.clock.nowMs();
+    const upstreamMs = this.#firstTryMs === undefined ? 0 : nowMs - this.#firstTryMs;
+    const own = `router;dur=${round(nowMs - this.startedMs - upstreamMs)}`;
+    return this.#firstTryMs === undefined ? own : `${own}, upstream;dur=${round(upstreamMs)}`;
+  }
+
+  /** The head of a server's answer has come. */
+  answered(status: number): void {
+    this.status = status;
+    this.firstByteMs = this.#site.host.clock.nowMs() - this.startedMs;
+  }
+
   /** It ends without a whole answer. */
   left(reason: Reason): void {
     this.reason = reason;
@@ -94,6 +128,7 @@ export class Passage {
   /** A further attempt begins. */
   chose(choice: Choice | undefined): void {
     const before = this.attempts.at(-1);
+    this.#firstTryMs ??= this.#site.host.clock.nowMs();
     if (before)
       this.#site.host.metrics.count("watershed_http_retries_total", { pool: this.pool, reason: before.outcome });
     this.attempts.push({
@@ -123,20 +158,15 @@ export class Passage {
   /** The request is over: counted, logged if asked for, recorded if it is traced.
    * @param endpoint that answered; undefined if none did */
   close(endpoint: string | undefined): void {
-    const { host, tallies, snapshot } = this.#site;
-    const { metrics, log, clock, decisions } = host;
+    const { host, tallies, accessLog } = this.#site;
+    const { metrics, clock, decisions } = host;
     const tookMs = clock.nowMs() - this.startedMs;
     const { status, reason, route, pool, client, requestId, path } = this;
-    tallies.requests(route, pool, status).add();
-    tallies.seconds(pool).observe(tookMs / 1_000);
+    tallies.of(route, pool).count(status, tookMs, this.firstByteMs, this.bytesIn, this.bytesOut);
     if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
     const { method } = this.#downstream.head;
-    if (snapshot.config.accessLog) {
-      log.info(
-        { method, path, status, client, route, pool, endpoint, tookMs: round(tookMs), requestId, reason },
-        "request",
-      );
-    }
+    const log = accessLog();
+    if (log?.isWanted()) log.write(this.#entry(endpoint, tookMs));
     if (this.traceId === undefined) return;
     const matched = this.#match ? { index: Number(route), match: this.#match } : null;
     const attempts = this.attempts.map((note) => ({
@@ -157,6 +187,32 @@ export class Passage {
       reason,
       tookMs: round(tookMs),
     });
+  }
+
+  #entry(endpoint: string | undefined, tookMs: number): AccessEntry {
+    const { method, target, version, headers } = this.#downstream.head;
+    const { requestId, client, status, reason, pool, bytesIn, bytesOut, firstByteMs } = this;
+    return {
+      atMs: Date.now(),
+      requestId,
+      client,
+      method,
+      target,
+      version,
+      host: valueOf(headers, "host") ?? "",
+      status,
+      reason,
+      route: this.#routeName ?? this.route,
+      pool,
+      endpoint,
+      attempts: this.attempts.length,
+      bytesIn,
+      bytesOut,
+      tookMs,
+      firstByteMs,
+      referer: valueOf(headers, "referer"),
+      userAgent: valueOf(headers, "user-agent"),
+    };
   }
 }
 

@@ -4,14 +4,16 @@ import type { Refusal } from "./refusal.ts";
 
 /** Sends an answer of the router's own: JSON to whoever asks for it, else one line of text.
  * @param own further header lines, such as X-Request-Id
- * @param close the connection ends after it */
-export function reply(downstream: Downstream, refused: Refusal, own: readonly string[], close: boolean): void {
+ * @param close the connection ends after it
+ * @returns bytes of the body */
+export function reply(downstream: Downstream, refused: Refusal, own: readonly string[], close: boolean): number {
   const { status, reason, message } = refused;
   if (refused.body !== undefined) return replyWith(downstream, refused, refused.body, own, close);
   const wantsJson = valueOf(downstream.head.headers, "accept")?.includes("json") ?? false;
   const body = wantsJson ? `${JSON.stringify({ status, reason, message })}\n` : `${reason}: ${message}\n`;
   const type = wantsJson ? "application/json" : "text/plain; charset=utf-8";
   downstream.send(status, [...linesOf(refused, type, body), ...own], body, close);
+  return sentOf(downstream, body);
 }
 
 const lengthless: ReadonlySet<number> = new Set([204, 304]); // RFC 9110 §8.6
@@ -22,10 +24,14 @@ function replyWith(
   body: string,
   own: readonly string[],
   close: boolean,
-): void {
-  const said = reason === "OK" ? [] : ["X-Watershed-Reason", reason];
+): number {
   const length = lengthless.has(status) ? [] : ["Content-Length", String(Buffer.byteLength(body))];
-  downstream.send(status, [...headers, ...length, ...said, ...own], body, close);
+  downstream.send(status, [...headers, ...length, "X-Watershed-Reason", reason, ...own], body, close);
+  return sentOf(downstream, body);
+}
+
+function sentOf({ head }: Downstream, body: string): number {
+  return head.method === "HEAD" ? 0 : Buffer.byteLength(body);
 }
 
 function linesOf(refused: Refusal, type: string, body: string): string[] {

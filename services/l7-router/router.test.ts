@@ -44,7 +44,7 @@ describe.each(["wire", "http-proxy"] as const)("a router with the engine %s", (e
       for (const request of held) answer(request);
       const [pool] = rig.router.pools();
       await rig.backend.until(() => pool?.status().eligible === 1);
-      expect(await health(rig)).toEqual([200, undefined]);
+      expect(await health(rig)).toEqual([200, "OK"]);
       sick = true;
       await rig.backend.until(() => pool?.status().eligible === 0);
       expect(await health(rig)).toEqual([503, "UNHEALTHY"]);

@@ -5,6 +5,7 @@ import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { Host, Service } from "#shared/server/service.ts";
+import { AccessLog } from "./access-log/access-log.ts";
 import type { Engine, Listener, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
 import { Entrances } from "./entrances.ts";
@@ -35,8 +36,11 @@ export class Router implements Service<L7RouterConfig> {
   readonly #rateLimiter: RateLimiter;
   readonly #bodyRoom = new BodyRoom();
   readonly #listeners = new Map<string, Listener>();
+  #accessLog: AccessLog | undefined;
   #snapshot: Snapshot;
   #site: Site;
+  /** Whose gauges go back to 0 when they are gone. */
+  readonly #poolsCounted = new Set<string>();
   #started = false;
   #draining = false;
   #stopping = false;
@@ -53,7 +57,7 @@ export class Router implements Service<L7RouterConfig> {
     this.#wheel = new Wheel(host.clock);
     this.#entrances = new Entrances(config, host);
     this.#rateLimiter = new RateLimiter(config.limits, host.clock);
-    host.metrics.beforeRender(() => host.metrics.set("watershed_http_active_requests", {}, this.#active));
+    host.metrics.beforeRender(() => this.#setGauges());
     this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), undefined, geo);
     this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
@@ -63,6 +67,7 @@ export class Router implements Service<L7RouterConfig> {
   async listen(): Promise<void> {
     const { config } = this.#snapshot;
     try {
+      this.#accessLog = await AccessLog.open(config.accessLog, this.#host, undefined);
       const entrances = await this.#entrances.prepare(config);
       this.#entrances.use(config, entrances);
       for (const { address } of config.listeners) await this.#open(address, entrances);
@@ -122,17 +127,21 @@ export class Router implements Service<L7RouterConfig> {
     const wanted = new Set(config.listeners.map(({ address }) => address));
     const entrances = await this.#entrances.prepare(config);
     const created = createPools(config, this.#host, this.#engine, former);
+    let accessLog: AccessLog | undefined;
     try {
       await firstRoundOf(created);
       if (this.#stopping) throw new UsageError("the router is stopping");
       const added = [...wanted].filter((address) => !this.#listeners.has(address));
       await this.#openAll(added, entrances);
+      accessLog = await AccessLog.open(config.accessLog, this.#host, this.#accessLog);
     } catch (error) {
       for (const routed of created.values()) retire(routed);
       throw error;
     }
     this.#snapshot = createSnapshot(config, this.#host, created, former, geo);
     this.#maintenance.keep(config.routes);
+    void this.#accessLog?.close(accessLog);
+    this.#accessLog = accessLog;
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
     this.#rateLimiter.limits = config.limits;
@@ -177,6 +186,7 @@ export class Router implements Service<L7RouterConfig> {
       pool.stop();
       connections.destroy();
     }
+    await this.#accessLog?.close(undefined);
   }
 
   /** Opens all of them or none. */
@@ -217,10 +227,22 @@ export class Router implements Service<L7RouterConfig> {
     if (this.#active === 0) this.#onQuiet?.();
   }
 
+  #setGauges(): void {
+    const { metrics } = this.#host;
+    metrics.set("watershed_http_active_requests", {}, this.#active);
+    for (const pool of this.#poolsCounted) metrics.set("watershed_http_pool_active_requests", { pool }, 0);
+    for (const [name, { pool }] of this.#snapshot.pools) {
+      this.#poolsCounted.add(name);
+      const active = pool.endpoints.reduce((sum, endpoint) => sum + endpoint.active, 0);
+      metrics.set("watershed_http_pool_active_requests", { pool: name }, active);
+    }
+  }
+
   #createSite(): Site {
     return {
       host: this.#host,
       wheel: this.#wheel,
+      accessLog: () => this.#accessLog,
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       rateLimiter: this.#rateLimiter,

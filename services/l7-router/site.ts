@@ -1,4 +1,5 @@
 import type { Host } from "#shared/server/service.ts";
+import type { AccessLog } from "./access-log/access-log.ts";
 import type { BodyRoom } from "./held-body.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { RateLimiter } from "./policy/rate-limit.ts";
@@ -12,6 +13,8 @@ export interface Site {
   readonly host: Host;
   readonly wheel: Wheel;
   readonly tallies: Tallies;
+  /** As it is now: a request that began before a reload is logged where the new config says. */
+  readonly accessLog: () => AccessLog | undefined;
   readonly viaName: string;
   readonly rateLimiter: RateLimiter;
   /** For bodies that are read before their route is known. */

@@ -85,6 +85,7 @@ function createPool(
     events,
     metrics,
     log,
+    tellsDrains: true,
     localAddress,
     zone,
     checkProxyProtocol,

@@ -6,6 +6,7 @@ import type { Clock, Timer } from "#shared/core/clock.ts";
 import { assert } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { HealthState } from "#shared/health/state.ts";
+import { Drain } from "./drain.ts";
 import { OutlierWindow } from "./outlier-window.ts";
 import { afterEjection, afterFailure, afterSuccess, eject, noOutlier } from "./outlier.ts";
 import type { OutlierRules } from "./outlier.ts";
@@ -30,6 +31,8 @@ export interface EndpointOwner {
   /** Of the mean times of the endpoints beside this one; undefined where none has one. */
   medianOfOthersMs(endpoint: Endpoint): number | undefined;
   standingChanged(endpoint: Endpoint, before: Standing): void;
+  /** It drains and has nothing left to do. */
+  emptied(endpoint: Endpoint): void;
 }
 
 /** One address:port of a pool: its health, its admin state, what is under way, and how it did so far. */
@@ -43,6 +46,7 @@ export class Endpoint implements Candidate {
   readonly #owner: EndpointOwner;
   readonly #latency = new PeakEwma();
   readonly #ineligibleListeners = new Set<() => void>();
+  readonly drain: Drain;
   #config: EndpointConfig;
   #admin: AdminState = "enabled";
   #health: HealthState;
@@ -68,6 +72,7 @@ export class Endpoint implements Candidate {
     this.#config = config;
     this.#health = health;
     this.#owner = owner;
+    this.drain = new Drain(owner.clock, () => owner.emptied(this));
     this.#standing = this.#judge();
     this.#sinceMs = owner.clock.nowMs();
   }
@@ -146,6 +151,7 @@ export class Endpoint implements Candidate {
   end(): void {
     assert(this.#own > 0, `${this.id} ended more than it began`);
     this.#own--;
+    if (this.#own === 0 && !this.eligible) this.#noteEmpty();
   }
 
   /** Says how many more are under way that this process does not carry itself. */
@@ -220,9 +226,16 @@ export class Endpoint implements Candidate {
     this.#settle();
   }
 
-  setAdmin(state: AdminState): void {
+  /** @param cutAfterMs while it drains: then what is left is cut */
+  setAdmin(state: AdminState, cutAfterMs?: number): void {
     this.#admin = state;
+    this.drain.cancel();
     this.#settle();
+    if (state === "draining" && cutAfterMs !== undefined) this.drain.cutAfter(cutAfterMs);
+  }
+
+  #noteEmpty(): void {
+    this.drain.look(this.#standing.state === "draining", this.active);
   }
 
   /** A reload: same address, perhaps another name, weight, zone or rank. */
@@ -234,6 +247,7 @@ export class Endpoint implements Candidate {
   stop(): void {
     this.#isStopped = true;
     this.#ejection?.cancel();
+    this.drain.cancel();
   }
 
   /** It left the pool: never eligible again, though work under way may still end on it. What hangs on it is told. */
@@ -264,6 +278,7 @@ export class Endpoint implements Candidate {
     const now = this.#judge();
     this.#standing = now;
     if (before.state === now.state) return;
+    this.#noteEmpty();
     this.#sinceMs = this.#owner.clock.nowMs();
     if (now.eligible && before.state !== "unknown") this.#cameBackMs = this.#sinceMs;
     this.#owner.standingChanged(this, before);

@@ -1,3 +1,4 @@
+import { UsageError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { CheckResult } from "#shared/health/check.ts";
 import type { EventLog } from "#shared/observe/events.ts";
@@ -6,11 +7,14 @@ import type { CounterSeries } from "#shared/observe/series.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
 import type { Endpoint, Standing } from "./endpoint.ts";
 
-interface Instruments {
+/** What a pool is called, and where it tells what happens. */
+export interface Instruments {
   readonly name: string;
   readonly events: EventLog;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** The service hangs its connections on the drains of endpoints, and leaves it to the pool to tell that one is empty. */
+  readonly tellsDrains?: boolean;
 }
 
 const eventOf = {
@@ -56,6 +60,20 @@ export class PoolReporter {
     if (before.eligible === eligible) return;
     this.#setEligible(endpoint, eligible);
     metrics.count("watershed_endpoint_changes_total", { pool: this.#pool, reason });
+  }
+
+  /** @throws {UsageError} if nothing hangs on the drains of this pool's endpoints */
+  checkCut(): void {
+    if (!this.#instruments.tellsDrains)
+      throw new UsageError(`pool ${this.#pool}: onDrain of the listener says what becomes of its connections`);
+  }
+
+  /** It drains, and nothing is under way there any more. */
+  emptied(endpoint: Endpoint): void {
+    if (!this.#instruments.tellsDrains) return;
+    const { events, log } = this.#instruments;
+    events.emit("endpoint_empty", this.#names(endpoint));
+    log.info(this.#names(endpoint), "endpoint_empty");
   }
 
   check(result: CheckResult): void {

@@ -4,9 +4,6 @@ import type { Clock, Timer } from "#shared/core/clock.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import { assumedHealth, observe, unknownHealth } from "#shared/health/state.ts";
-import type { EventLog } from "#shared/observe/events.ts";
-import type { Logger } from "#shared/observe/log.ts";
-import type { Metrics } from "#shared/observe/metrics.ts";
 import { ChoiceOrder } from "./choice-order.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointOwner, Standing } from "./endpoint.ts";
@@ -17,16 +14,13 @@ import type { Census } from "./panic.ts";
 import { PoolChecks } from "./pool-checks.ts";
 import type { CheckedEndpoint, PoolChecksOptions } from "./pool-checks.ts";
 import { PoolReporter } from "./pool-reporter.ts";
-import { describeChoice, describeEndpoint } from "./report.ts";
+import type { Instruments } from "./pool-reporter.ts";
+import { describeChoice, describeEndpoint, isoSince } from "./report.ts";
 import { slowStartStepMs } from "./slow-start.ts";
 import type { AdminPool, AdminState, Choice, PoolStatus } from "./status.ts";
 
-export interface PoolOptions extends PoolChecksOptions {
-  readonly name: string;
+export interface PoolOptions extends PoolChecksOptions, Instruments {
   readonly config: PoolConfig;
-  readonly events: EventLog;
-  readonly metrics: Metrics;
-  readonly log: Logger;
   /** Where this node stands: endpoints of this zone are preferred. */
   readonly zone?: string | undefined;
 }
@@ -195,8 +189,7 @@ export class Pool implements AdminPool {
 
   status(): PoolStatus {
     const nowMs = this.clock.nowMs();
-    const wallMs = Date.now() - nowMs;
-    const toIso = (atMs: number) => new Date(wallMs + atMs).toISOString();
+    const toIso = isoSince(Date.now() - nowMs);
     return {
       name: this.name,
       balance: this.#balance,
@@ -207,9 +200,10 @@ export class Pool implements AdminPool {
     };
   }
 
-  setEndpointState(address: string, state: AdminState): boolean {
+  setEndpointState(address: string, state: AdminState, cutAfterMs?: number): boolean {
+    if (cutAfterMs !== undefined) this.#reporter.checkCut();
     const endpoint = this.#byAddress.get(address);
-    endpoint?.setAdmin(state);
+    endpoint?.setAdmin(state, cutAfterMs);
     return endpoint !== undefined;
   }
 
@@ -232,6 +226,7 @@ export class Pool implements AdminPool {
       outlierRules: () => this.#config.outlier,
       mayEject: () => this.#mayEject(),
       medianOfOthersMs: (endpoint) => medianMeanMs(this.#endpoints, endpoint),
+      emptied: (endpoint) => this.#reporter.emptied(endpoint),
       standingChanged: (endpoint, before) => this.#standingChanged(endpoint, before),
     };
   }

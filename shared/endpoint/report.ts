@@ -67,6 +67,12 @@ export function describeEndpoint(endpoint: Endpoint, nowMs: number, toIso: (atMs
   };
 }
 
+/** @param wallMs wall clock less the monotonic one
+ * @returns the wall clock's time of a monotonic moment, ISO 8601 */
+export function isoSince(wallMs: number): (atMs: number) => string {
+  return (atMs) => new Date(wallMs + atMs).toISOString();
+}
+
 /** Three places behind the point, for people. */
 function rounded(value: number): number {
   return Math.round(value * 1_000) / 1_000;

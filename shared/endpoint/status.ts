@@ -61,8 +61,10 @@ export interface Choice {
 export interface AdminPool {
   readonly name: string;
   status(): PoolStatus;
-  /** @returns false if there is no such endpoint */
-  setEndpointState(address: string, state: AdminState): boolean;
+  /** @param cutAfterMs of an endpoint that is to drain: what is left then is cut; undefined: nothing is
+   * @returns false if there is no such endpoint
+   * @throws {UsageError} if this pool cannot cut anything */
+  setEndpointState(address: string, state: AdminState, cutAfterMs?: number): boolean;
   /** @throws {UsageError} if this pool cannot balance so */
   setBalance(balance: BalanceName): void;
 }

@@ -103,10 +103,37 @@ export const metricTable = {
   watershed_http_request_seconds: {
     type: "histogram",
     help: "From the head of a request to the end of its answer",
-    labels: ["pool"],
+    labels: ["route", "pool"],
     buckets: secondsBuckets,
   },
+  watershed_http_first_byte_seconds: {
+    type: "histogram",
+    help: "From the head of a request to the head of the server's answer",
+    labels: ["route", "pool"],
+    buckets: secondsBuckets,
+  },
+  watershed_http_received_bytes_total: {
+    type: "counter",
+    help: "Bytes of the bodies of requests",
+    labels: ["route", "pool"],
+  },
+  watershed_http_sent_bytes_total: {
+    type: "counter",
+    help: "Bytes of the bodies of answers",
+    labels: ["route", "pool"],
+  },
+  watershed_http_log_lines_dropped_total: {
+    type: "counter",
+    help: "Lines of the access log that could not be written",
+    labels: [],
+  },
   watershed_http_active_requests: { type: "gauge", help: "Requests under way", labels: [], across: "sum" },
+  watershed_http_pool_active_requests: {
+    type: "gauge",
+    help: "Requests under way at the servers of a pool",
+    labels: ["pool"],
+    across: "sum",
+  },
   watershed_http_retries_total: { type: "counter", help: "Further tries of a request", labels: ["pool", "reason"] },
   watershed_l4_connections_total: {
     type: "counter",

@@ -14,6 +14,7 @@ import { Cuts } from "#shared/net/cuts.ts";
 import { listenServer } from "#shared/net/listen.ts";
 import type { TcpListener } from "#shared/net/listen.ts";
 import type { Decision } from "#shared/observe/decisions.ts";
+import { cutAfterMsOf } from "./admin-drain.ts";
 import { addCuts } from "./admin-cuts.ts";
 import { guard } from "./admin-guard.ts";
 import { streamEvents } from "./admin-events.ts";
@@ -131,15 +132,17 @@ function addChanges(app: Hono, node: AdminNode): void {
     node.drain();
     return c.json({ state: "draining" });
   });
-  app.post("/pools/:pool/endpoints/:address/:action", (c) => {
+  app.post("/pools/:pool/endpoints/:address/:action", async (c) => {
     const { address, action } = c.req.param();
     const state = Object.hasOwn(adminStates, action) ? adminStates[action] : undefined;
     if (!state) throw new UsageError(`"${action}" is none of ${Object.keys(adminStates).join(", ")}`);
     const pool = findPool(node, c.req.param("pool"));
     if (!pool) return c.json({ error: noPool(node, c.req.param("pool")) }, 404);
-    if (!pool.setEndpointState(address, state))
+    const query = new URL(c.req.url).searchParams;
+    const cutAfterMs = state === "draining" ? cutAfterMsOf(await c.req.text(), query) : undefined;
+    if (!pool.setEndpointState(address, state, cutAfterMs))
       return c.json({ error: `pool ${pool.name} has no endpoint ${address}` }, 404);
-    node.host.log.info({ pool: pool.name, endpoint: address, state }, "endpoint_set");
+    node.host.log.info({ pool: pool.name, endpoint: address, state, cutAfterMs }, "endpoint_set");
     return c.json(pool.status().endpoints.find((endpoint) => endpoint.address === address) ?? { address, state });
   });
   app.put("/pools/:pool/balance", async (c) => {

@@ -31,6 +31,7 @@ export class Connections {
   readonly #open = new Set<UpstreamConnection>();
   readonly #watched = new Map<Endpoint, () => void>();
   readonly #release = (connection: UpstreamConnection): void => this.#keep(connection);
+  readonly #cutWatched = new WeakSet<Endpoint>();
   #sweeping: Timer | undefined;
   #closed = false;
 
@@ -134,6 +135,10 @@ export class Connections {
   }
 
   #watch(endpoint: Endpoint): void {
+    if (!this.#cutWatched.has(endpoint)) {
+      this.#cutWatched.add(endpoint);
+      endpoint.drain.onCut(() => this.#cut(endpoint));
+    }
     if (this.#closed || this.#watched.has(endpoint)) return;
     const stop = endpoint.onIneligible(() => {
       this.#endIdle(endpoint);
@@ -141,6 +146,11 @@ export class Connections {
       this.#watched.delete(endpoint);
     });
     this.#watched.set(endpoint, stop);
+  }
+
+  /** Cuts what is under way at an endpoint, WebSockets among it. */
+  #cut(endpoint: Endpoint): void {
+    for (const connection of this.#open) if (connection.facts.endpoint === endpoint) connection.destroy();
   }
 
   #endIdle(endpoint: Endpoint): void {

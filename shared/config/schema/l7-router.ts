@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { accessLogSchema } from "./access-log.ts";
 import { bodyMatchSchema, heldBodySchema } from "./body-match.ts";
 import { certificatesSchema, minVersionSchema } from "./certificates.ts";
 import { crossCheck } from "./cross-check.ts";
@@ -157,7 +158,11 @@ export const l7RouterSchema = crossCheck(
       }))
       .prefault({})
       .describe("how long each step may take"),
-    accessLog: z.boolean().default(false).describe("one log line a request"),
+    accessLog: accessLogSchema.describe("one line a request: true, or where and how"),
+    serverTiming: z
+      .boolean()
+      .default(false)
+      .describe("Server-Timing in every answer: how long the router took, and how long the server"),
   }),
   (config, context) => {
     if (config.workers !== 1)
