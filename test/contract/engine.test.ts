@@ -12,6 +12,7 @@ import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
 import { describeIntermediary } from "./engine/intermediary.ts";
 import { describeOwnReplies } from "./engine/own-replies.ts";
+import { describeReloads } from "./engine/reloads.ts";
 import { describeRefusals } from "./engine/refusals.ts";
 import { describeRequests } from "./engine/requests.ts";
 import { describeUpgrades } from "./engine/upgrades.ts";
@@ -52,6 +53,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeRequests(engine, skips[engine]);
     describeBodyRoutes(engine);
     describeDrains(engine);
+    describeReloads(engine);
     describeOwnReplies(engine);
     describeAnswers(engine);
     describeFailures(engine);

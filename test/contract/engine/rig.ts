@@ -16,6 +16,8 @@ export interface RigOptions {
   /** Merged into the config. */
   readonly config?: Record<string, unknown>;
   readonly pool?: Record<string, unknown>;
+  /** Default: one, plain, at a free port. */
+  readonly listeners?: readonly Record<string, unknown>[];
   readonly host?: Partial<Host>;
 }
 
@@ -37,7 +39,8 @@ export class Rig implements AsyncDisposable {
   static async start(options: RigOptions): Promise<Rig> {
     const backends = await Promise.all((options.scripts ?? [{}]).map((script) => ScriptedBackend.start(script)));
     const addresses = [...(options.endpoints ?? []), ...backends.map((backend) => backend.address)];
-    const node = { listeners: [{ address: "127.0.0.1:0" }], engine: options.engine, node: "router-1" };
+    const { listeners = [{ address: "127.0.0.1:0" }] } = options;
+    const node = { listeners, engine: options.engine, node: "router-1" };
     const config = l7RouterSchema.parse({
       ...node,
       routes: [{ match: { path: "/*" }, pool: "main" }],
