@@ -1,4 +1,4 @@
-import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
+import type { HeaderEdits, MirrorConfig } from "#shared/config/schema/route-actions.ts";
 import { assert } from "#shared/core/error.ts";
 import type { TlsFacts } from "./engine/listener-tls.ts";
 import { entranceRefusal } from "./entrance.ts";
@@ -28,7 +28,7 @@ export interface Admitted {
   /** As it goes to the server. */
   readonly head: RequestHead;
   readonly requestHeaders: HeaderEdits | undefined;
-  readonly replyHeaders: HeaderEdits | undefined;
+  readonly mirror: MirrorConfig | undefined;
   /** For a drill: it goes on after so long. */
   readonly delayMs: number;
 }
@@ -78,8 +78,8 @@ export function admitRouted(
   if ("reason" in rewritten) return rewritten;
   const routed = snapshot.pools.get(passage.pool);
   assert(routed, "the pools of a route were checked with the config");
-  const { requestHeaders, replyHeaders } = config;
-  return { routed, head: rewritten, requestHeaders, replyHeaders, delayMs };
+  const { requestHeaders, mirror } = config;
+  return { routed, head: rewritten, requestHeaders, mirror, delayMs };
 }
 
 /** "" where the route leads to none. */

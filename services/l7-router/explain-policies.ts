@@ -20,9 +20,10 @@ export function explainPolicies(route: CompiledRoute, head: RequestHead, client:
   const say = (policy: string, verdict: string): void => void told.push({ policy, verdict });
   if (config.name !== undefined || config.maintenance)
     say("maintenance", site.maintenance.isOn(config) ? "on: 503" : "off");
-  const { fault, split, redirect, respond, requestHeaders, replyHeaders } = config;
+  const { fault, mirror, split, redirect, respond, requestHeaders, replyHeaders } = config;
   if (fault?.delay !== undefined) say("fault", `${fault.delayPercent} % are delayed by ${fault.delay} ms`);
   if (fault?.abort !== undefined) say("fault", `${fault.abortPercent} % are aborted with ${fault.abort}`);
+  if (mirror) say("mirror", `${mirror.percent} % of ${mirror.methods.join(", ")} are copied to ${mirror.pool}`);
   if (redirect) say("redirect", `${redirect.status} to ${ownRouteAnswer(route, head)?.headers?.[1] ?? ""}`);
   if (respond) say("respond", `${respond.status}, ${respond.body.length} characters`);
   if (split) say("split", `${sideOf(client, split)} by the client's hash, of ${sharesText(split)}`);

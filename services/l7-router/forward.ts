@@ -12,7 +12,9 @@ import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
 import type { HeldBody, HeldBodyOwner } from "./held-body.ts";
-import { incomingHeaders, informationHeaders, upstreamRequest } from "./outgoing.ts";
+import { incomingHeaders, informationHeaders, switchingHeaders, upstreamRequest } from "./outgoing.ts";
+import { mirrorOf } from "./mirror.ts";
+import type { Mirror } from "./mirror.ts";
 import { Passage } from "./passage.ts";
 import { passableTrailers } from "./policy/hop-by-hop.ts";
 import { bodyWanted } from "./route/body.ts";
@@ -36,7 +38,8 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   readonly #last: boolean;
   readonly #passage: Passage;
   #head: RequestHead | undefined;
-  #admitted: Admitted | undefined;
+  /** Gathers a copy for the mirror of the route. */
+  #mirror: Mirror | undefined;
   /** What came of the body before the server was known. */
   #held: HeldBody | undefined;
   #tries: Tries | undefined;
@@ -104,9 +107,9 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   #send(admitted: Admitted): void {
     const { head, routed, delayMs } = admitted;
     const request = upstreamRequest(admitted, this.#passage.forwarded, this.#downstream.local);
-    this.#admitted = admitted;
     this.#isHeldBack = head.expectsContinue;
     this.#bodyIsWhole = head.framing.kind === "none";
+    this.#mirror = mirrorOf(admitted, request, this.#site, this.#passage);
     this.#tries = new Tries({ request, routed, site: this.#site, passage: this.#passage, owner: this });
     this.#tries.begin(delayMs);
   }
@@ -135,12 +138,14 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
       return this.onFailure(new RefusedError(refusal(413, "BODY_TOO_LARGE", "the body is too large")));
     this.#isHeldBack = false;
     this.#connection.write(chunk);
+    this.#mirror?.add(chunk);
     this.#awaitTurn();
   }
 
   onBodyEnd(trailers: HeaderList): void {
     if (!this.#connection) return this.#held?.end(trailers);
     this.#bodyIsWhole = true;
+    this.#mirror?.launch();
     this.#connection.end(passableTrailers(trailers));
     this.#awaitTurn();
   }
@@ -186,7 +191,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
       this.#passage.answered(status);
       this.#silentMs = silenceMsMax(headers, this.#timeouts);
       this.#wait("server", this.#silentMs);
-      const lines = this.#linesOf(headers, status);
+      const lines = incomingHeaders(headers, status, this.#passage, this.#entrance);
       this.#downstream.begin({ status, statusText, headers: lines, framing }, this.#closes());
     } catch (error) {
       this.onFailure(error);
@@ -228,7 +233,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#tries?.release();
     this.#site.wheel.disarm(this);
     this.#passage.answered(101);
-    const lines = [...this.#linesOf(headers, 101), "Connection", "Upgrade", "Upgrade", "websocket"];
+    const lines = switchingHeaders(headers, this.#passage, this.#entrance);
     const limits = { clock: this.#site.host.clock, idleMs: this.#timeouts.idleMs };
     void splice(this.#downstream.switchProtocols(lines), socket, first, limits).then((reason) => {
       this.#passage.reason = reason;
@@ -284,14 +289,11 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#isOver = true;
     this.#site.wheel.disarm(this);
     this.#held?.drop();
+    this.#mirror?.drop();
     const endpoint = this.#tries?.endpoint;
     endpoint?.end();
     this.#passage.close(this.#isAnswered ? endpoint?.name : undefined);
     this.#site.count(-1);
-  }
-
-  #linesOf(headers: HeaderList, status: number): string[] {
-    return incomingHeaders(headers, status, this.#passage, this.#entrance, this.#admitted?.replyHeaders);
   }
 
   /** Whether the connection must end after the answer that begins now. */

@@ -2,7 +2,6 @@ import type { Admitted } from "./admit.ts";
 import { setHsts } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import type { Passage } from "./passage.ts";
-import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
@@ -57,19 +56,19 @@ function framingLines(head: RequestHead): string[] {
 
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
-export function incomingHeaders(
-  headers: HeaderList,
-  status: number,
-  passage: Passage,
-  { hsts }: Entrance,
-  replyHeaders?: HeaderEdits,
-): string[] {
+export function incomingHeaders(headers: HeaderList, status: number, passage: Passage, { hsts }: Entrance): string[] {
+  const { replyHeaders } = passage;
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${passage.viaName}`);
   for (const text of passage.answerLines()) lines.push(text);
   const edited = replyHeaders ? editHeaders(lines, replyHeaders) : lines;
   if (hsts !== undefined && status !== 101) setHsts(edited, hsts);
   return edited;
+}
+
+/** The head of a 101. */
+export function switchingHeaders(headers: HeaderList, passage: Passage, entrance: Entrance): string[] {
+  return [...incomingHeaders(headers, 101, passage, entrance), "Connection", "Upgrade", "Upgrade", "websocket"];
 }
 
 /** The head of a 1xx, which has no length (RFC 9110 §8.6). */

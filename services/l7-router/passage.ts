@@ -1,3 +1,4 @@
+import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
@@ -42,6 +43,8 @@ export class Passage {
   /** Index of the route, or what answered instead of one. */
   route = "none";
   pool = "";
+  /** Edits of the route, of a server's answer. */
+  replyHeaders: HeaderEdits | undefined;
   #match: CompiledRoute["match"] | undefined;
   #routeName: string | undefined;
   #firstTryMs: number | undefined;
@@ -75,6 +78,7 @@ export class Passage {
   take(route: CompiledRoute, pool: string): void {
     this.route = String(route.index);
     this.#routeName = route.config.name;
+    this.replyHeaders = route.config.replyHeaders;
     this.pool = pool;
     this.#match = route.match;
   }

@@ -14,6 +14,7 @@ import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
 import { BodyRoom } from "./held-body.ts";
 import { Maintenance } from "./maintenance.ts";
+import { Mirrors } from "./mirror.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import { RateLimiter } from "./policy/rate-limit.ts";
@@ -34,6 +35,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #entrances: Entrances;
   readonly #maintenance = new Maintenance();
   readonly #rateLimiter: RateLimiter;
+  readonly #mirrors: Mirrors;
   readonly #bodyRoom = new BodyRoom();
   readonly #listeners = new Map<string, Listener>();
   #accessLog: AccessLog | undefined;
@@ -55,6 +57,7 @@ export class Router implements Service<L7RouterConfig> {
     const address = config.listeners[0]?.address ?? "";
     this.#viaName = config.node === undefined ? `${host.node}-${hash32(address).toString(16)}` : viaNameOf(config.node);
     this.#wheel = new Wheel(host.clock);
+    this.#mirrors = new Mirrors(host, this.#wheel);
     this.#entrances = new Entrances(config, host);
     this.#rateLimiter = new RateLimiter(config.limits, host.clock);
     host.metrics.beforeRender(() => this.#setGauges());
@@ -246,6 +249,7 @@ export class Router implements Service<L7RouterConfig> {
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       rateLimiter: this.#rateLimiter,
+      mirrors: this.#mirrors,
       bodyRoom: this.#bodyRoom,
       snapshot: this.#snapshot,
       maintenance: this.#maintenance,

@@ -2,6 +2,7 @@ import type { Host } from "#shared/server/service.ts";
 import type { AccessLog } from "./access-log/access-log.ts";
 import type { BodyRoom } from "./held-body.ts";
 import type { Maintenance } from "./maintenance.ts";
+import type { Mirrors } from "./mirror.ts";
 import type { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -17,6 +18,7 @@ export interface Site {
   readonly accessLog: () => AccessLog | undefined;
   readonly viaName: string;
   readonly rateLimiter: RateLimiter;
+  readonly mirrors: Mirrors;
   /** For bodies that are read before their route is known. */
   readonly bodyRoom: BodyRoom;
   /** As it was when the request came: a reload does not change it under way. */

@@ -134,6 +134,11 @@ export const metricTable = {
     labels: ["pool"],
     across: "sum",
   },
+  watershed_http_mirrored_total: {
+    type: "counter",
+    help: "Copies of requests for a mirror, by what became of them",
+    labels: ["pool", "result"],
+  },
   watershed_http_retries_total: { type: "counter", help: "Further tries of a request", labels: ["pool", "reason"] },
   watershed_l4_connections_total: {
     type: "counter",

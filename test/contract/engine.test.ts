@@ -11,6 +11,7 @@ import { describeDrains } from "./engine/drains.ts";
 import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
 import { describeIntermediary } from "./engine/intermediary.ts";
+import { describeMirrors } from "./engine/mirrors.ts";
 import { describeOwnReplies } from "./engine/own-replies.ts";
 import { describeReloads } from "./engine/reloads.ts";
 import { describeRefusals } from "./engine/refusals.ts";
@@ -54,6 +55,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeBodyRoutes(engine);
     describeDrains(engine);
     describeReloads(engine);
+    describeMirrors(engine);
     describeOwnReplies(engine);
     describeAnswers(engine);
     describeFailures(engine);

@@ -20,7 +20,7 @@ import {
   actionKeys,
   clientMatchKeys,
   hasOneTarget,
-  poolsOf,
+  poolsNeeded,
   targetKeys,
   tokenSchema as token,
 } from "./route-actions.ts";
@@ -176,7 +176,8 @@ export const l7RouterSchema = crossCheck(
     if (config.limits.burst !== undefined && config.limits.requestsPerSecondPerClient === undefined)
       context.addIssue({ code: "custom", path: ["limits", "burst"], message: "needs requestsPerSecondPerClient" });
     for (const [i, route] of config.routes.entries())
-      for (const { pool, path } of poolsOf(route)) poolMustExist(context, config.pools, pool, ["routes", i, ...path]);
+      for (const { pool, path } of poolsNeeded(route))
+        poolMustExist(context, config.pools, pool, ["routes", i, ...path]);
     const names = new Map<string, number>();
     for (const [i, { name }] of config.routes.entries()) {
       if (name === undefined) continue;

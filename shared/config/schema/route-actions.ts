@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidrSchema, countrySchema, durationSchema } from "./common.ts";
+import { bytesSchema, cidrSchema, countrySchema, durationSchema } from "./common.ts";
 
 /** A token: the name of a header, a cookie or a method (RFC 9110 §5.6.2). */
 export const tokenSchema = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a token (RFC 9110 §5.6.2)");
@@ -76,6 +76,23 @@ const faultSchema = z.strictObject({
   abortPercent: percentSchema.default(100).describe("of requests are aborted"),
 });
 
+const mirrorBodyBytesMax = 1_048_576; // of each copy that is gathered
+
+const mirrorSchema = z.strictObject({
+  pool: z.string().describe("who gets copies; its answers are thrown away"),
+  percent: percentSchema.default(100).describe("of requests are copied"),
+  methods: z
+    .array(tokenSchema)
+    .min(1)
+    .default(["GET", "HEAD"])
+    .describe("that are copied; a copy of any other may change something twice"),
+  bodyBytes: bytesSchema
+    .refine((size) => size <= mirrorBodyBytesMax, "a size up to 1MiB")
+    .prefault("64KiB")
+    .describe("a request with a larger body is not copied"),
+});
+export type MirrorConfig = z.output<typeof mirrorSchema>;
+
 /** Where a route leads; exactly one of them. */
 export const targetKeys = {
   pool: z.string().optional().describe("where requests go"),
@@ -106,10 +123,12 @@ export const actionKeys = {
   requestHeaders: headerEditsSchema.optional().describe("edits of what the server gets"),
   replyHeaders: headerEditsSchema.optional().describe("edits of what the client gets of the server's answer"),
   maintenance: maintenanceSchema.optional().describe("answer 503 while it is on"),
+  mirror: mirrorSchema.optional().describe("sends copies of a share of requests elsewhere"),
   fault: faultSchema.optional().describe("delays and aborts a share of requests, for drills"),
 };
 
 interface Target {
+  readonly mirror?: { readonly pool: string } | undefined;
   readonly pool?: string | undefined;
   readonly split?: readonly { readonly pool: string }[] | undefined;
   readonly redirect?: unknown;
@@ -120,6 +139,12 @@ interface Target {
 export function poolsOf({ pool, split }: Target): { readonly pool: string; readonly path: PropertyKey[] }[] {
   if (pool !== undefined) return [{ pool, path: ["pool"] }];
   return (split ?? []).map((share, i) => ({ pool: share.pool, path: ["split", i, "pool"] }));
+}
+
+/** The pools that a route may need: those it leads to, and that of its mirror. */
+export function poolsNeeded(target: Target): { readonly pool: string; readonly path: PropertyKey[] }[] {
+  const { mirror } = target;
+  return [...poolsOf(target), ...(mirror ? [{ pool: mirror.pool, path: ["mirror", "pool"] }] : [])];
 }
 
 /** Whether a route leads to one thing. */
