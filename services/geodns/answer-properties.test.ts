@@ -39,7 +39,33 @@ describe("what is compiled says the same as the rules that explain it", () => {
     ),
     fc.constantFrom("no.stream.test", "x.y.no.stream.test", "test", "example.org", ""),
   );
-  const type = fc.constantFrom(1, 2, 5, 6, 15, 16, 28, 39, 43, 46, 47, 48, 59, 60, 64, 65, 128, 255, 252, 999);
+  const type = fc.constantFrom(
+    1,
+    2,
+    5,
+    6,
+    15,
+    16,
+    28,
+    39,
+    41,
+    43,
+    46,
+    47,
+    48,
+    59,
+    60,
+    64,
+    65,
+    128,
+    249,
+    250,
+    252,
+    253,
+    254,
+    255,
+    999,
+  );
   const client = fc.constantFrom([127, 49, 0, 7], [127, 1, 0, 7], [127, 49, 7, 7], [9, 9, 9, 9]);
 
   const { signers } = signersOf();

@@ -10,7 +10,7 @@ import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { compileBody, cutBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
 import type { Body } from "./wire/body.ts";
-import { classes, extendedErrors, rcodes, types } from "./wire/codes.ts";
+import { classes, extendedErrors, isMeta, rcodes, types } from "./wire/codes.ts";
 import { Query, udpReplyBytesMax } from "./wire/query.ts";
 import { Reception } from "./wire/reception.ts";
 import type { Terms } from "./wire/reception.ts";
@@ -221,11 +221,12 @@ function extendedErrorOf({ rcode, reason, rule }: Decision, class_: number): Uin
   if (reason === "NOT_OUR_ZONE") return notAuthoritative;
   if (reason !== "NOT_SERVED") return undefined;
   if (rcode === "FORMERR") return encodeExtendedError(extendedErrors.invalidType, rule);
+  if (rcode === "NOTIMP") return encodeExtendedError(extendedErrors.notSupported, rule);
   const isKnown = class_ === classes.IN || class_ === classes.CH;
   return encodeExtendedError(isKnown ? extendedErrors.prohibited : extendedErrors.notSupported, rule);
 }
 
 /** Types that stand nowhere, but are not answered as if they were missing. */
 function isRare(type: number): boolean {
-  return type === types.AXFR || type === types.IXFR || type === types.NXNAME || isOfEveryName(type);
+  return type === types.NXNAME || isMeta(type) || isOfEveryName(type);
 }

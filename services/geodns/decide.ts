@@ -8,7 +8,7 @@ import { chooseRegions } from "./steer/failover.ts";
 import { steerClient } from "./steer/regions.ts";
 import type { Steering } from "./steer/regions.ts";
 import type { Sections } from "./wire/body.ts";
-import { classes, types } from "./wire/codes.ts";
+import { classes, isMeta, typeName, types } from "./wire/codes.ts";
 import type { Rcode } from "./wire/codes.ts";
 import { formatName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
@@ -66,7 +66,7 @@ export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" 
 export function decide(question: Question, asker: Asker, snapshot: Snapshot, peek = false): Decision {
   if (question.class === classes.CH) return decideChaos(question, snapshot);
   if (question.class !== classes.IN) return refused("a class that is not served");
-  if (question.type === types.AXFR || question.type === types.IXFR) return refused("zone transfers are not served");
+  if (isMeta(question.type)) return decideMeta(question.type);
   if (question.type === types.NXNAME) return bare("FORMERR", notAskable);
   const resolution = resolve(snapshot.zones, question.name, question.type);
   if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
@@ -90,6 +90,15 @@ const nothing: Sections = { answers: [], authority: [], additional: [] };
 
 function bare(rcode: Rcode, why: Pick<Decision, "reason" | "rule">): Decision {
   return { rcode, ...why, authoritative: false, ...nothing, scopePrefix: 0 };
+}
+
+/** @see RFC 5936 §2.2.1 (AXFR), RFC 6891 §6.1 and RFC 8945 §4.2 (OPT and TSIG stand in messages only) */
+function decideMeta(type: number): Decision {
+  if (type === types.AXFR || type === types.IXFR) return refused("zone transfers are not served");
+  const isRecordOfMessages = type === types.OPT || type === types.TSIG;
+  if (isRecordOfMessages)
+    return bare("FORMERR", { reason: "NOT_SERVED", rule: `${typeName(type)} cannot be asked for` });
+  return bare("NOTIMP", { reason: "NOT_SERVED", rule: `${typeName(type)} is not implemented` });
 }
 
 function decideChaos({ name, type }: Question, { identity }: Snapshot): Decision {

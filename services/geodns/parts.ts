@@ -1,5 +1,6 @@
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Host } from "#shared/server/service.ts";
+import { everyFileIn } from "#shared/server/watch.ts";
 import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { withKeys } from "./dnssec/signing.ts";
@@ -16,7 +17,7 @@ export interface Parts {
   readonly config: GeodnsConfig;
   readonly geo: GeoParts;
   readonly zones: CompiledZones;
-  /** Zone files that were read. */
+  /** Zone files, geo databases and folders of keys that were read. */
   readonly files: readonly string[];
   /** Of the dnsZones that are signed. */
   readonly signers: Signers;
@@ -36,7 +37,14 @@ export async function buildParts(
   const geo = await geoPartsOf({ geo: config.geo, rules: config });
   const zones = withKeys(written, signers);
   await signing.signAll(zones, signers);
-  return { config, geo, zones: compileZones(zones, signers), files, signers };
+  return { config, geo, zones: compileZones(zones, signers), files: [...files, ...otherFilesOf(config)], signers };
+}
+
+/** What is read beside the config and the zone files. Certificates, secrets and overrides are read again without a reload. */
+function otherFilesOf({ geo, dnsZones }: GeodnsConfig): readonly string[] {
+  const databases = [geo.database, geo.asnDatabase ?? "builtin"].filter((file) => file !== "builtin");
+  const folders = Object.values(dnsZones).flatMap(({ dnssec }) => (dnssec ? [everyFileIn(dnssec.keys)] : []));
+  return [...new Set([...databases, ...folders])];
 }
 
 /** Services whose first health round a reload awaits. */

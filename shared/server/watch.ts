@@ -1,7 +1,13 @@
-import { realpathSync, statSync, watch } from "node:fs";
-import { dirname } from "node:path";
+import { readdirSync, realpathSync, statSync, watch } from "node:fs";
+import { dirname, join } from "node:path";
 
 const settleMs = 100; // editors write in several steps
+const entriesMax = 1_000; // of a folder: a change behind them is not seen
+
+/** What to give `watchFile` to see the files of a folder come, go, and change in content or mode. */
+export function everyFileIn(folder: string): string {
+  return `${folder}/.`;
+}
 
 /** Calls after the file has changed and come to rest. Watches its folder, because editors replace files whole, and looks where
  * links lead, because a Kubernetes ConfigMap changes by leading a link elsewhere. */
@@ -31,9 +37,20 @@ export function watchFile(file: string, onChange: () => void): { close(): void }
 function stateOf(file: string): string {
   try {
     const real = realpathSync(file);
-    const { mtimeNs, size, ino } = statSync(real, { bigint: true });
-    return `${real} ${mtimeNs} ${size} ${ino}`;
+    const stat = statSync(real, { bigint: true });
+    return `${real} ${stat.mtimeNs} ${stat.size} ${stat.ino}${stat.isDirectory() ? entriesOf(real) : ""}`;
   } catch {
     return "missing";
   }
+}
+
+/** The time of status, not of content: it also tells that a mode was set right. */
+function entriesOf(folder: string): string {
+  const states = readdirSync(folder)
+    .slice(0, entriesMax)
+    .map((name) => {
+      const { ctimeNs, size } = statSync(join(folder, name), { bigint: true });
+      return ` ${name} ${ctimeNs} ${size}`;
+    });
+  return states.join("");
 }

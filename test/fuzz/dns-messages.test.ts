@@ -4,6 +4,7 @@ import type { Random } from "#shared/core/random.ts";
 import { Answerer } from "#geodns/answer.ts";
 import type { Transport } from "#geodns/answer.ts";
 import { ecs, nameBytes, optBytes, queryBytes, readReply, uint16 } from "#test/support/dns.ts";
+import { recordBytes, tsigData, withRecords } from "#test/support/dns-records.ts";
 import { termsOf } from "#test/support/geodns-answers.ts";
 import { snapshotOf } from "#test/support/geodns-snapshot.ts";
 
@@ -31,6 +32,8 @@ const corpus: readonly Buffer[] = [
   queryBytes({ name: "version.bind", type: 16, class: 3 }),
   queryBytes({ flags: 5 << 11, edns: {} }),
   Buffer.concat([queryBytes({ edns: {} }), optBytes()]),
+  withRecords(queryBytes({ edns: {} }), [recordBytes(nameBytes("key"), 250, 255, 0, tsigData())]),
+  withRecords(queryBytes(), [recordBytes(Buffer.of(0xc0, 12), 250, 255, 0, tsigData())]),
 ];
 
 /** One message changed here and there: bytes, lengths, counts, parts cut out, doubled or taken from another. */

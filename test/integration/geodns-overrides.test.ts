@@ -1,10 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { listenAdmin } from "#shared/server/admin.ts";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AdminListener } from "#shared/server/admin.ts";
-import { main } from "#cli/main.ts";
+import { listenAdminOf, watershed as runWatershed } from "#test/support/geodns-admin.ts";
 import { GeodnsBench, addressesOf, american, german } from "#test/support/geodns.ts";
 
 let folder = "";
@@ -15,22 +14,7 @@ let admin: AdminListener;
 /** A name server with its admin API; its routers stay when it is restarted. */
 async function start(): Promise<void> {
   await bench.startReady(bench.config({ overrides: file }));
-  const { server, host } = bench;
-  const status = () => ({ pools: [...server.pools()].map((pool) => pool.status()), ...server.status() });
-  const node = {
-    host,
-    status,
-    ready: () => ({ ready: true, reason: "OK" }),
-    explain: (query: URLSearchParams) => server.explain(query),
-    findDecision: () => undefined,
-    pools: () => server.pools(),
-    reload: () => Promise.resolve({ revision: 1 }),
-    drain: () => {},
-    metrics: () => host.metrics.render(),
-    onChange: () => Promise.resolve(),
-  };
-  admin = await listenAdmin(node, "127.0.0.1:0", undefined);
-  admin.extend((app) => server.extendAdmin(app));
+  admin = await listenAdminOf(bench);
 }
 
 async function restart(): Promise<void> {
@@ -58,20 +42,7 @@ const post = async (target: string) => {
 const asked = async (client: string) => addressesOf(await bench.ask(client));
 const explained = (client: string) => bench.explain({ name: "www.stream.test", client });
 
-/** One command, in this process. */
-async function watershed(...args: readonly string[]): Promise<{ code: number; output: string }> {
-  let output = "";
-  const write = (text: unknown) => {
-    output += String(text);
-    return true;
-  };
-  const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, "write").mockImplementation(write));
-  try {
-    return { code: await main([...args, "--admin", `http://${admin.address}`]), output };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
+const watershed = (...args: readonly string[]) => runWatershed(admin, ...args);
 
 describe("a region that an operator sets", () => {
   it("is drained, at once and after a restart, and comes back", async () => {

@@ -1,15 +1,18 @@
 import { parseCidr } from "#shared/core/cidr.ts";
 
-/** A country database of one's own, as small as can be: the bytes of an IPv4 MMDB.
- * @param networks disjoint ones: CIDR → country
+/** A database of one's own, as small as can be: the bytes of an IPv4 MMDB.
+ * @param networks disjoint ones: CIDR → country, or the number of an autonomous system
  * @see https://maxmind.github.io/MaxMind-DB/ */
-export function mmdb(networks: Readonly<Record<string, string>>): Buffer {
+export function mmdb(networks: Readonly<Record<string, string | number>>): Buffer {
   const nodes: [number | Leaf | null, number | Leaf | null][] = [[null, null]];
   const records: Buffer[] = [];
   let offset = 0;
-  for (const [network, country] of Object.entries(networks)) {
+  for (const [network, told] of Object.entries(networks)) {
     insert(nodes, network, { offset });
-    const record = map([["country", map([["iso_code", text(country)]])]]);
+    const record =
+      typeof told === "number"
+        ? map([["autonomous_system_number", uint(6, told)]])
+        : map([["country", map([["iso_code", text(told)]])]]);
     records.push(record);
     offset += record.length;
   }

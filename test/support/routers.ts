@@ -9,6 +9,12 @@ export class FakeRouter implements AsyncDisposable {
   readonly port: number;
   /** What its next health answer is; `hang` gives none. */
   says: "ok" | "draining" | "error" | "hang" = "ok";
+  /** The body of the answer. */
+  body = "";
+  /** Whom it answers an error, as if a part of the network were cut. */
+  deafTo: string | undefined;
+  /** Requests since the start. */
+  requests = 0;
   readonly #server: http.Server;
   readonly #listener: TcpListener;
 
@@ -21,10 +27,12 @@ export class FakeRouter implements AsyncDisposable {
   }
 
   static async start(host: string, port = 0): Promise<FakeRouter> {
-    const server = http.createServer((_request, response) => {
+    const server = http.createServer(({ socket }, response) => {
+      router.requests++;
       if (router.says === "hang") return;
       if (router.says === "draining") response.setHeader("X-Watershed-Reason", "DRAINING");
-      response.writeHead(router.says === "ok" ? 200 : 503).end();
+      const isOk = router.says === "ok" && socket.remoteAddress !== router.deafTo;
+      response.writeHead(isOk ? 200 : 503).end(router.body);
     });
     const router: FakeRouter = new FakeRouter(server, await listenServer(server, `${host}:${port}`));
     return router;

@@ -25,8 +25,12 @@ export const types = {
   SPF: 99,
   /** Only as a bit of an NSEC: the name does not exist. @see RFC 9824 §3.5 */
   NXNAME: 128,
+  TKEY: 249,
+  TSIG: 250,
   IXFR: 251,
   AXFR: 252,
+  MAILB: 253,
+  MAILA: 254,
   ANY: 255,
   CAA: 257,
 } as const;
@@ -78,6 +82,11 @@ export function parseType(text: string): number | undefined {
   return undefined;
 }
 
+/** Types that no name has records of: they ask for something else, or stand in messages only. ANY is not among them. */
+export function isMeta(type: number): boolean {
+  return type === types.OPT || (type >= types.TKEY && type <= types.MAILA);
+}
+
 export const classes = { IN: 1, CH: 3 } as const;
 
 export const rcodes = {
@@ -88,6 +97,7 @@ export const rcodes = {
   NOTIMP: 4,
   REFUSED: 5,
   YXDOMAIN: 6,
+  NOTAUTH: 9, // RFC 8945 §5.2.1: signed with a key that is not known
   BADVERS: 16,
   BADCOOKIE: 23, // RFC 7873 §8
 } as const;

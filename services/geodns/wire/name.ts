@@ -22,6 +22,10 @@ export function skipName(message: Uint8Array, offset: number): number {
   return -1;
 }
 
+export function read16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+}
+
 /** Names are hashed from the root down, label by label (FNV-1a): the hash of a name follows from that of its parent. */
 export const hashStart = 0x811c9dc5;
 export const hashStep = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ecs, nameBytes, optBytes, queryBytes, uint16 } from "#test/support/dns.ts";
+import { recordBytes, tsigData, withRecords } from "#test/support/dns-records.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import { rcodeName } from "./codes.ts";
 import { formatName } from "./name.ts";
@@ -184,16 +185,18 @@ describe("the OPT record", () => {
   });
 
   it("records of other types beside it are passed over", () => {
-    const tsig = Buffer.concat([
-      Buffer.of(0xc0, 12),
-      uint16(250),
-      uint16(255),
-      Buffer.alloc(4),
-      uint16(2),
-      Buffer.of(1, 2),
-    ]);
-    const bytes = withCounts(Buffer.concat([queryBytes({ edns: {} }), tsig]), 1, 0, 0, 2);
-    expect(read(bytes)).toMatchObject({ verdict: "query", query: { hasEdns: true, version: 0 } });
+    const sig = recordBytes(Buffer.of(0xc0, 12), 24, 255, 0, Buffer.of(1, 2));
+    expect(read(withRecords(queryBytes({ edns: {} }), [sig]))).toMatchObject({
+      verdict: "query",
+      query: { hasEdns: true, version: 0 },
+    });
+  });
+
+  it("a TSIG as the last record is refused: we know no keys", () => {
+    const tsig = recordBytes(Buffer.of(0xc0, 12), 250, 255, 0, tsigData());
+    const { verdict, query } = read(withRecords(queryBytes({ edns: {} }), [tsig]));
+    expect([verdict, rcodeName(query.rcode), query.hasEdns]).toEqual(["refused", "NOTAUTH", true]);
+    expect(read(queryBytes()).query.tsigAt).toBe(0); // nothing of it is left for the next query
   });
 });
 

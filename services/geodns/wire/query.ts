@@ -1,8 +1,9 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { optionCodes, rcodes, types } from "./codes.ts";
 import { readSubnet } from "./ecs.ts";
-import { hashStart, hashStep, labelBytesMax, lowerByte, nameBytesMax, skipName } from "./name.ts";
+import { hashStart, hashStep, labelBytesMax, lowerByte, nameBytesMax, read16, skipName } from "./name.ts";
 import type { Name } from "./name.ts";
+import { isTsig } from "./tsig.ts";
 
 export const headerBytes = 12; // RFC 1035 §4.1.1
 const udpBytesWithoutEdns = 512; // RFC 1035 §4.2.1
@@ -67,6 +68,8 @@ export class Query {
   /** The same of edns-tcp-keepalive. */
   keepaliveAt = 0;
   keepaliveLength = 0;
+  /** Where the TSIG record begins of a query that is signed; 0: it is not. */
+  tsigAt = 0;
   /** The client has padded the query, and wants the reply padded (RFC 7830). */
   isPadded = false;
   #traceAt = 0;
@@ -91,8 +94,10 @@ export class Query {
     if (end < 0) return this.#refuse(rcodes.FORMERR);
     if (!this.#readRecords(message, end)) return this.#refuse(rcodes.FORMERR);
     if (this.version !== 0) return this.#refuse(rcodes.BADVERS);
-    if (count === 1) return "query";
-    return count === 0 && this.cookieAt > 0 ? "cookieOnly" : this.#refuse(rcodes.FORMERR);
+    const isCookieOnly = count === 0 && this.cookieAt > 0;
+    if (count !== 1 && !isCookieOnly) return this.#refuse(rcodes.FORMERR);
+    if (this.tsigAt > 0) return this.#refuse(rcodes.NOTAUTH); // by a key that we do not know: we know none
+    return isCookieOnly ? "cookieOnly" : "query";
   }
 
   /** The name as a key. */
@@ -145,6 +150,7 @@ export class Query {
     this.subnetBytes = 0;
     this.cookieAt = 0;
     this.keepaliveAt = 0;
+    this.tsigAt = 0;
     this.isPadded = false;
     this.#traceLength = 0;
   }
@@ -200,13 +206,20 @@ export class Query {
     // A query answers nothing. Each turn uses up 11 bytes or ends the walk.
     let wellFormed = answers === 0;
     for (let i = 0; i < count && wellFormed; i++) {
-      const ownerEnd = skipName(message, offset);
+      const ownerAt = offset;
+      const ownerEnd = skipName(message, ownerAt);
       if (ownerEnd < 0 || ownerEnd + 10 > message.length) return false;
-      const isRoot = ownerEnd === offset + 1;
+      const isRoot = ownerEnd === ownerAt + 1;
       const dataStart = ownerEnd + 10;
       const type = read16(message, ownerEnd);
       offset = dataStart + read16(message, ownerEnd + 8);
       if (offset > message.length) return false;
+      if (type === types.TSIG) {
+        // The last of all (RFC 8945 §5.1).
+        wellFormed =
+          i >= firstAdditional && i === count - 1 && isTsig(message, ownerAt, ownerEnd, offset, this.questionEnd);
+        this.tsigAt = wellFormed ? ownerAt : 0;
+      }
       if (type !== types.OPT) continue;
       if (this.hasEdns || i < firstAdditional || !isRoot) wellFormed = false;
       if (this.hasEdns) continue;
@@ -275,10 +288,6 @@ function passQuestions(message: Uint8Array, count: number): number {
     end = nameEnd + 4;
   }
   return end;
-}
-
-export function read16(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
 }
 
 /** Largest reply over UDP for this query. @see RFC 6891 §6.2.5 */

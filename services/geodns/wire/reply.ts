@@ -1,10 +1,11 @@
 import { tcpBytesMax } from "./body.ts";
 import type { Body } from "./body.ts";
-import { optionCodes, types } from "./codes.ts";
+import { optionCodes, rcodes, types } from "./codes.ts";
 import { headerBytes } from "./query.ts";
 import type { Query } from "./query.ts";
 import { paddingBlockBytes, paddingBytes } from "./options.ts";
 import type { Reception } from "./reception.ts";
+import { tsigErrorBytes, writeTsigError } from "./tsig.ts";
 
 /** What we say we take over UDP, and the most we send: fits an IPv6 path without fragments (DNS flag day 2020). */
 export const udpBytesMax = 1_232;
@@ -31,15 +32,16 @@ export interface ReplyExtras {
   readonly nsid: Uint8Array | undefined;
 }
 
-/** Bytes of the OPT that this query gets; 0 without EDNS. */
+/** Bytes of the OPT that this query gets, and of the TSIG behind it; 0 without EDNS or a signature. */
 export function optBytes(
   query: Query,
-  { extendedError }: ReplyHead,
+  { rcode, extendedError }: ReplyHead,
   { nsid }: ReplyExtras,
   reception: Reception,
 ): number {
-  if (!query.hasEdns) return 0;
-  let bytes = optFixedBytes;
+  const signatureBytes = rcode === rcodes.NOTAUTH ? tsigErrorBytes(query.message, query.tsigAt) : 0;
+  if (!query.hasEdns) return signatureBytes;
+  let bytes = optFixedBytes + signatureBytes;
   if (query.wantsNsid && nsid) bytes += 4 + nsid.length;
   if (query.subnetAt > 0) bytes += 4 + query.subnetLength;
   if (extendedError) bytes += 4 + extendedError.length;
@@ -75,10 +77,14 @@ export function writeReply(
   write16(out, 4, query.hasQuestion ? 1 : 0);
   write16(out, 6, body.answers);
   write16(out, 8, body.authority);
-  write16(out, 10, (withAdditional ? body.additional : body.glue) + (query.hasEdns ? 1 : 0));
+  // Without room for it who has signed gets the bare code.
+  const isKeyRefused = head.rcode === rcodes.NOTAUTH && withAdditional;
+  const additional = withAdditional ? body.additional : body.glue;
+  write16(out, 10, additional + (query.hasEdns ? 1 : 0) + (isKeyRefused ? 1 : 0));
   for (let i = headerBytes; i < questionEnd; i++) out[i] = message[i] ?? 0;
-  const end = copyBody(out, questionEnd, body, withAdditional, query.nameBytes - body.nameBytes);
-  return query.hasEdns ? writeOpt(out, end, query, head, scopePrefix, extras, reception) : end;
+  let end = copyBody(out, questionEnd, body, withAdditional, query.nameBytes - body.nameBytes);
+  if (query.hasEdns) end = writeOpt(out, end, query, head, scopePrefix, extras, reception);
+  return isKeyRefused ? writeTsigError(out, end, message, query.tsigAt) : end;
 }
 
 function copyBody(out: Uint8Array, start: number, body: Body, withAdditional: boolean, moved: number): number {

@@ -1,176 +1,112 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseType, typeName } from "#geodns/wire/codes.ts";
+import { parseType } from "#geodns/wire/codes.ts";
 import { UdpClient, queryBytes } from "#test/support/dns.ts";
-import type { ReadRecord, ReadReply } from "#test/support/dns.ts";
+import type { ReadReply } from "#test/support/dns.ts";
 import { GeodnsBench } from "#test/support/geodns.ts";
-import { hasClient } from "#test/support/real-clients.ts";
+import { hasClient, hasPowerDnsZones } from "#test/support/real-clients.ts";
+import { apex, meaningOf, names, startPeer, typeNames, zoneFile } from "./differential.ts";
+import type { Meaning, Peer } from "./differential.ts";
 
-const zoneFile = `$TTL 300
-@ 600 SOA ns1 hostmaster 7 3600 600 604800 30
-@ NS ns1
-@ NS ns2
-@ MX 10 mail
-@ TXT "v=spf1 -all"
-@ CAA 0 issue "ca.example"
-ns1 A 192.0.2.1
-ns1 AAAA 2001:db8::1
-ns2 A 192.0.2.2
-mail 60 A 192.0.2.3
-www A 192.0.2.4
-www A 192.0.2.5
-www AAAA 2001:db8::5
-_sip._tcp SRV 0 5 5060 mail
-ptr PTR www
-odd TYPE731 \\# 3 abcdef
-alias CNAME www
-chain CNAME alias
-gone CNAME nowhere
-away CNAME www.example.org.
-a.deep.ent TXT "below"
-*.wild A 192.0.2.8
-*.wild TXT "wild"
-here.wild TXT "itself"
-b.there.wild A 192.0.2.9
-*.star CNAME www
-sub NS ns.sub
-sub NS ns1
-ns.sub A 192.0.2.53
-into CNAME x.sub
-`;
-
-const apex = "diff.test";
-const names = [
-  "",
-  "ns1.",
-  "mail.",
-  "www.",
-  "_sip._tcp.",
-  "ptr.",
-  "odd.",
-  "alias.",
-  "chain.",
-  "gone.",
-  "away.",
-  "a.deep.ent.",
-  "deep.ent.",
-  "ent.",
-  "x.ent.",
-  "x.a.deep.ent.",
-  "none.",
-  "x.y.none.",
-  "x.www.",
-  "wild.",
-  "x.wild.",
-  "x.y.wild.",
-  "*.wild.",
-  "here.wild.",
-  "x.here.wild.",
-  "there.wild.",
-  "x.there.wild.",
-  "star.",
-  "x.star.",
-  "sub.",
-  "x.sub.",
-  "ns.sub.",
-  "into.",
-  "WwW.",
-].map((label) => `${label}${apex}`);
-const typeNames = ["A", "AAAA", "NS", "SOA", "CNAME", "TXT", "MX", "SRV", "CAA", "PTR", "TYPE731", "TYPE999"];
-
-interface Meaning {
-  readonly rcode: number;
-  readonly aa: boolean;
-  readonly answers: readonly string[];
-  readonly authority: readonly string[];
-  readonly glue: readonly string[];
+/** A name server of others, and where it differs from ours, each for its reason. */
+interface Other {
+  readonly name: string;
+  readonly isThere: boolean;
+  /** Second octet of our address; the peer has the next host. */
+  readonly network: number;
+  start(folder: string, file: string, address: { host: string; port: number }): Promise<Peer>;
+  ask(udp: UdpClient, name: string, type: number): Promise<ReadReply>;
+  /** What both replies say, but for the differences. */
+  alike(meaning: Meaning, name: string, type: number): Meaning;
 }
 
-/** Where the two differ, each for its reason. */
-const differences = {
-  /** gdnsd answers with a CNAME alone, and is asked for its target anew; we go on as far as we know (RFC 1034 §4.3.2). */
-  async followed(udp: UdpClient, name: string, type: number): Promise<ReadReply> {
+const gdnsd: Other = {
+  name: "gdnsd",
+  isThere: hasClient("gdnsd"),
+  network: 95,
+  async start(folder, _file, { host, port }) {
+    const threads = `udp_threads => 1, tcp_threads => 1, run_dir => ${folder}, state_dir => ${folder}`;
+    await writeFile(path.join(folder, "config"), `options => { listen => [ ${host}:${port} ], ${threads} }\n`);
+    return startPeer("gdnsd", ["-c", folder, "start"], "DNS listeners started");
+  },
+  /** It answers with a CNAME alone, and is asked for its target anew; we go on as far as we know (RFC 1034 §4.3.2). */
+  async ask(udp, name, type) {
     const first = await udp.ask(queryBytes({ name, type }));
     const target = type === 5 ? undefined : first.answers.find((record) => record.type === 5)?.text;
     if (!target?.endsWith(`.${apex}`)) return first;
-    const next = await differences.followed(udp, target, type);
+    const next = await gdnsd.ask(udp, target, type);
     return { ...next, aa: first.aa, answers: [...first.answers, ...next.answers] };
   },
-  /** gdnsd gives the SOA itself the TTL of negative answers too; we give it its own (RFC 2308 §3 speaks of negative ones). */
-  soaTtl: (name: string, { answers, ...rest }: Meaning): Meaning => ({
+  /** It gives the SOA itself the TTL of negative answers too; we give it its own (RFC 2308 §3 speaks of negative ones). */
+  alike: ({ answers, ...rest }) => ({
     ...rest,
-    answers: answers.map((text) => text.replace(new RegExp(`^${name} \\d+ SOA`), `${name} SOA`)),
+    answers: answers.map((text) => text.replace(new RegExp(`^${apex} \\d+ SOA`), `${apex} SOA`)),
   }),
 };
 
-/** The sections as sets: order, compression and case of owners mean nothing. */
-function meaningOf({ rcode, aa, answers, authority, additional }: ReadReply): Meaning {
-  const show = (records: readonly ReadRecord[]) =>
-    records
-      .map(
-        ({ name, type, ttl, plain }) =>
-          `${name.toLowerCase()} ${ttl} ${typeName(type)} ${Buffer.from(plain).toString("hex")}`,
-      )
-      .toSorted();
-  const isReferral = authority.some(({ type }) => type === 2);
-  const glue = isReferral ? show(additional.filter(({ name }) => name.endsWith(`sub.${apex}`))) : [];
-  return { rcode, aa, answers: show(answers), authority: show(authority), glue };
-}
+const powerDns: Other = {
+  name: "PowerDNS",
+  isThere: hasPowerDnsZones(),
+  network: 96,
+  async start(folder, file, { host, port }) {
+    await writeFile(path.join(folder, "named.conf"), `zone "${apex}" { type master; file "${file}"; };\n`);
+    const options = {
+      "config-dir": folder,
+      "socket-dir": folder,
+      launch: "bind",
+      "bind-config": path.join(folder, "named.conf"),
+      "local-address": host,
+      "local-port": port,
+      daemon: "no",
+      guardian: "no",
+      "cache-ttl": 0,
+    };
+    const argv = Object.entries(options).map(([key, value]) => `--${key}=${value}`);
+    return startPeer("pdns_server", argv, "ready to distribute questions");
+  },
+  ask: (udp, name, type) => udp.ask(queryBytes({ name, type })),
+  /** To a question for CNAME at a wildcard it adds the SOA, as if there were nothing; we answer as at any other name (RFC 4592 §3.3.1). */
+  alike: (meaning, name, type) => (name === `x.star.${apex}` && type === 5 ? { ...meaning, authority: [] } : meaning),
+};
 
-describe.runIf(hasClient("gdnsd"))("gdnsd serves the same zone file", () => {
-  const peer = "127.95.53.2:5300";
+for (const other of [gdnsd, powerDns])
+  describe.skipIf(!other.isThere)(`${other.name} serves the same zone file (skipped where it is not installed)`, () => {
+    compare(other);
+  });
+
+function compare(other: Other): void {
+  const peerAt = { host: `127.${other.network}.53.2`, port: 5_300 };
   let folder = "";
   let bench: GeodnsBench;
-  let gdnsd: ChildProcess;
+  let peer: Peer;
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), "watershed-differential-"));
     await mkdir(path.join(folder, "zones"));
     const file = path.join(folder, "zones", apex);
     await writeFile(file, zoneFile);
-    const options = `listen => [ ${peer} ], udp_threads => 1, tcp_threads => 1, run_dir => ${folder}, state_dir => ${folder}`;
-    await writeFile(path.join(folder, "config"), `options => { ${options} }\n`);
-    bench = await GeodnsBench.open(95);
+    bench = await GeodnsBench.open(other.network);
     await bench.start(bench.config({ services: {}, dnsZones: { [apex]: { file } } }));
-    gdnsd = spawn("gdnsd", ["-c", folder, "start"], { stdio: ["ignore", "ignore", "pipe"] });
-    await started(gdnsd);
+    peer = await other.start(folder, file, peerAt);
   });
   afterAll(async () => {
-    const ended = new Promise((resolve) => gdnsd.once("exit", resolve));
-    if (gdnsd.exitCode === null && gdnsd.kill("SIGTERM")) await ended;
+    await peer.stop();
     await bench[Symbol.asyncDispose]();
     await rm(folder, { recursive: true });
   });
 
   it.each(names)("%s means the same, whatever the type", async (name) => {
     using ours = new UdpClient(bench.address);
-    using theirs = new UdpClient(peer);
+    using theirs = new UdpClient(`${peerAt.host}:${peerAt.port}`);
     const differing = [];
     for (const label of typeNames) {
       const type = parseType(label)!;
-      const [own, other] = [
-        await ours.ask(queryBytes({ name, type })),
-        await differences.followed(theirs, name, type),
-      ].map((reply) => differences.soaTtl(apex, meaningOf(reply)));
-      if (JSON.stringify(own) !== JSON.stringify(other)) differing.push({ label, own, other });
+      const own = other.alike(meaningOf(await ours.ask(queryBytes({ name, type }))), name, type);
+      const theirOwn = other.alike(meaningOf(await other.ask(theirs, name, type)), name, type);
+      if (JSON.stringify(own) !== JSON.stringify(theirOwn)) differing.push({ label, own, theirOwn });
     }
     expect(differing).toEqual([]);
-  });
-});
-
-/** Resolves once it answers. @throws if it ends before */
-function started(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = "";
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-      if (said.includes("DNS listeners started")) resolve();
-    });
-    child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`gdnsd ended with ${code}: ${said}`)));
   });
 }

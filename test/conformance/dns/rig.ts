@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
@@ -91,6 +92,14 @@ export class Rig implements AsyncDisposable {
     return await tcp.ask(queryBytes(query));
   }
 
+  /** The same bytes over UDP and TCP: the replies say the same, or the test fails here. @returns the one over UDP */
+  async askBoth(message: Uint8Array): Promise<ReadReply> {
+    const udp = await this.askRaw(message);
+    using tcp = new TcpClient(this.address);
+    deepStrictEqual(meaningOf(await tcp.ask(message)), meaningOf(udp));
+    return udp;
+  }
+
   /** These bytes over UDP get no reply: an honest query behind them is answered first.
    * @returns the id of the first reply that came */
   async firstReplyAfter(message: Uint8Array): Promise<number> {
@@ -124,6 +133,14 @@ export class Rig implements AsyncDisposable {
     return this.bench[Symbol.asyncDispose]();
   }
 }
+
+/** What does not depend on the transport or the moment: a cookie holds the time. */
+const meaningOf = ({ bytes: _bytes, opt, additional, ...rest }: ReadReply) => ({
+  ...rest,
+  from: undefined,
+  opt: opt && { ...opt, options: [...opt.options.keys()] },
+  additional: additional.map(({ name, type }) => ({ name, type })),
+});
 
 export const hasDig = hasClient("dig");
 export const hasKdig = hasClient("kdig");

@@ -38,6 +38,17 @@ describe("DNS over TCP (RFC 7766)", () => {
     await tcp.closed;
   });
 
+  it("far more queries than are held for a client, and then an end: all are answered before the server ends too", async () => {
+    const queries = 400; // the limit of this rig is 500
+    using tcp = new TcpClient(rig.address);
+    const ask = (id: number) => TcpClient.frame(queryBytes({ id, name: "huge.stream.test", type: 16 }));
+    tcp.socket.end(Buffer.concat(Array.from({ length: queries }, (_, id) => ask(id)))); // 1.6 MB of replies
+    const replies = await tcp.replies(queries);
+    expect(ids(replies)).toEqual(Array.from({ length: queries }, (_, id) => id));
+    expect(replies.every(({ tc, answers }) => !tc && answers.length === 1)).toBe(true);
+    await tcp.closed;
+  });
+
   it("a malformed query is FORMERR, and the connection goes on; a reply gets silence", async () => {
     using tcp = new TcpClient(rig.address);
     expect(await tcp.ask(queryBytes({ trailer: Buffer.of(1) }))).toMatchObject({ rcode: rcodes.FORMERR });
