@@ -52,7 +52,8 @@ export class Answerer {
   #scope = 0;
   /** The name that was asked stands there itself: no wildcard stands for it, and it is not missing. */
   #isExact = false;
-  readonly #signed = new SignedAnswers();
+  /** Those to who sets DO. */
+  readonly signed = new SignedAnswers();
 
   constructor(snapshot: Snapshot, terms: Terms) {
     this.#snapshot = snapshot;
@@ -65,12 +66,7 @@ export class Answerer {
 
   set snapshot(snapshot: Snapshot) {
     this.#snapshot = snapshot;
-    this.#signed.forget();
-  }
-
-  /** Signatures may be due: signed answers are made anew, each when it is next asked for. */
-  renewSigned(): void {
-    this.#signed.renew();
+    this.signed.forget();
   }
 
   /** Answers one message. Never throws on bad input.
@@ -100,7 +96,7 @@ export class Answerer {
     if (signs && !this.#isExact && entry.cut === undefined) return this.#answerOnDemand(entry, client, transport, out);
     if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
     if (!signs) return this.#write(out, transport, entry, entry.body);
-    return this.#writeSigned(this.#signed.ofEntry(entry, query, this.#snapshot), client, transport, out);
+    return this.#writeSigned(this.signed.ofEntry(entry, query, this.#snapshot), client, transport, out);
   }
 
   /** Another reply to the query last answered, where too much is answered to its network: a short one that makes a real client prove where
@@ -154,14 +150,14 @@ export class Answerer {
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
     if (subnetBytes > 0) this.#scope = depthOf(found);
     if (!query.dnssecOk || !entry.needsSigning) return this.#write(out, transport, entry, body);
-    const signed = this.#signed.ofChoice(entry, names, choice, turn, this.#snapshot);
+    const signed = this.signed.ofChoice(entry.steered, names, choice, turn, this.#snapshot);
     return this.#writeSigned(signed, client, transport, out);
   }
 
   /** For a name that whoever asks has made up. */
   #answerOnDemand(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
     if (entry.steered >= 0) return this.#answerSlowly(client, transport, out);
-    const signed = this.#signed.onDemand(this.query, transport, this.#snapshot);
+    const signed = this.signed.onDemand(this.query, transport, this.#snapshot);
     if (!signed) return this.#refuseToSign(transport, out);
     return this.#write(out, transport, signed.head, signed.body);
   }

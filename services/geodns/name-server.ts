@@ -8,6 +8,7 @@ import { Answerer } from "./answer.ts";
 import type { Client, Transport } from "./answer.ts";
 import { compileZones } from "./compiled/zones.ts";
 import { Counters } from "./counters.ts";
+import { Presigner } from "./dnssec/presigner.ts";
 import { Signing, signerStatus, withKeys } from "./dnssec/signing.ts";
 import { Entrances } from "./entrances.ts";
 import { explain, explainPlace } from "./explain.ts";
@@ -36,6 +37,7 @@ export class NameServer implements Service<GeodnsConfig> {
   readonly #entrances: Entrances;
   readonly #answerer: Answerer;
   readonly #signing: Signing;
+  readonly #presigner: Presigner;
   #signingTimer: Timer | undefined;
   readonly #counters = new Counters();
   readonly #latency: Latency;
@@ -75,6 +77,7 @@ export class NameServer implements Service<GeodnsConfig> {
     this.#overrides = this.#openOverrides(config);
     this.#parts = { ...parts, services: this.#createServices(config, Object.keys(config.services)) };
     this.#answerer = new Answerer(this.#takeSnapshot(), this.#guard);
+    this.#presigner = new Presigner(this.#answerer.signed, host.log);
     this.#noteSnapshot();
     this.#watchSignatures();
     host.metrics.beforeRender(() => this.#tellCounts());
@@ -165,6 +168,7 @@ export class NameServer implements Service<GeodnsConfig> {
 
   async close(): Promise<void> {
     this.#signingTimer?.cancel();
+    this.#presigner.stop();
     this.#overrides.close();
     this.#queryLog.stop();
     for (const service of this.#parts.services.values()) service.stop();
@@ -274,7 +278,8 @@ export class NameServer implements Service<GeodnsConfig> {
         this.#renewSnapshot();
       }
       for (const signer of changed) this.#host.log.info(signerStatus(signer), "dnssec_keys_changed");
-      this.#answerer.renewSigned();
+      this.#answerer.signed.forget();
+      this.#presigner.start(this.#answerer.snapshot);
       this.#watchSignatures();
     });
   }
@@ -286,6 +291,7 @@ export class NameServer implements Service<GeodnsConfig> {
   }
 
   #noteSnapshot(): void {
+    this.#presigner.start(this.#answerer.snapshot);
     this.#snapshotAtMs = Date.now();
     const { metrics } = this.#host;
     metrics.set("watershed_dns_snapshot_timestamp_seconds", {}, this.#snapshotAtMs / 1_000);

@@ -10,20 +10,26 @@ import { ZoneSigner } from "#geodns/dnssec/signer.ts";
 import type { Signers } from "#geodns/dnssec/signing.ts";
 import { parseName } from "#geodns/wire/name.ts";
 
+/** When these signers sign, seconds since 1970; what they sign is good for a day. */
+export const signedAtSeconds = 1_795_634_321;
 const always = { publish: 0, activate: 0, inactive: undefined, delete: undefined };
 
 /** What signs stream.test with a new key.
- * @param perSecond signatures on demand; the clock stands still */
-export function signersOf(perSecond = 1_000): { signers: Signers; key: ZoneKey } {
+ * @param perSecond signatures on demand; the clock stands still
+ * @param onSigned is told of every signature that is made or refused */
+export function signersOf(
+  perSecond = 1_000,
+  onSigned: (result: "made" | "refused") => void = () => {},
+): { signers: Signers; key: ZoneKey } {
   const apex = parseName("stream.test.", "") ?? "";
   const key = keyOf(apex, keyFlags.entryPoint, generateScalar(), always);
   const signer = new ZoneSigner(apex, [key], 86_400, {
-    now: () => 1_795_634_321,
+    now: () => signedAtSeconds,
     random: seededRandom(1),
     lasting: new SignatureCache(1_000),
     passing: new SignatureCache(1_000),
     budget: new SigningBudget(new FakeClock(), perSecond),
-    onSigned: () => {},
+    onSigned,
   });
   return { key, signers: new Map([[apex, signer]]) };
 }

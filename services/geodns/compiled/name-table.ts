@@ -38,6 +38,14 @@ export class NameTable<Value> {
     }
   }
 
+  /** Everything that stands in it, in the order in which it was given. */
+  *entries(): Generator<readonly [Name, Value]> {
+    for (const [i, name] of this.#names.entries()) {
+      const value = this.#values[i];
+      if (value !== undefined) yield [Buffer.from(name).toString("latin1"), value];
+    }
+  }
+
   #bucketOf(hash: number): number {
     return (hash ^ (hash >>> 15)) & (this.#buckets.length - 1);
   }

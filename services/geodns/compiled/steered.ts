@@ -18,7 +18,8 @@ export interface SteeredBodies {
   readonly answers: ServiceAnswers;
   /** By the index of the choice. */
   readonly byChoice: readonly ChoiceBodies[];
-  /** For who sets DO: by the index of the choice, then by turn. Made when they are first asked for. */
+  /** For who sets DO: by the index of the choice, then by turn. Made soon after the others, or when one is first asked
+   * for. */
   readonly signed: (SignedAnswer | undefined)[][];
 }
 

@@ -23,7 +23,8 @@ export interface Entry extends ReplyHead {
   readonly steered: number;
   /** A dnsZone that it comes from is signed: who sets DO gets another answer. */
   readonly needsSigning: boolean;
-  /** That answer, where the name that is asked is the name that stands there. Made when it is first asked for. */
+  /** That answer, where the name that is asked is the name that stands there. Made soon after the entry, or when it is
+   * first asked for. */
   signed: SignedAnswer | undefined;
   /** The delegation that it refers to: its answers serve all names below that too. */
   readonly cut: Name | undefined;
@@ -46,6 +47,8 @@ export interface SteeredName {
   readonly type: number;
   readonly service: string;
   readonly resolution: Resolution;
+  /** A dnsZone that it comes from is signed. */
+  readonly needsSigning: boolean;
   /** Of a region without addresses of this type. */
   readonly nodata: Body;
 }
@@ -57,7 +60,7 @@ export interface CompiledZones {
   readonly steered: readonly SteeredName[];
 }
 
-const noType = 0xff00; // for private use (RFC 6895 §3.1): stands for every type that a name does not have
+export const noType = 0xff00; // for private use (RFC 6895 §3.1): stands for every type that a name does not have
 const everywhere = [types.ANY];
 
 /** Tabulates what `resolve` says: for every name and every type that can make a difference there.
@@ -152,8 +155,9 @@ function compileEntry(resolution: Resolution, place: Place): Entry {
   const { name, type, negative, steered } = place;
   if (resolution.steered) {
     const { service } = resolution.steered;
-    const index = steered.push({ question: name, type, service, resolution, nodata: negative.nodata.body }) - 1;
     const needsSigning = isSigned(resolution, place);
+    const { body: nodata } = negative.nodata;
+    const index = steered.push({ question: name, type, service, resolution, needsSigning, nodata }) - 1;
     return { ...dynamic, steered: index, needsSigning };
   }
   const isNodata = resolution.rcode === "NOERROR" && resolution.negative && resolution.answers.length === 0;

@@ -55,6 +55,12 @@ export function encodeRrsigHead(fields: RrsigFields): Buffer {
   return Buffer.concat([fixed, nameBytes(fields.signer)]);
 }
 
+/** When a signature begins and ends, seconds since 1970. @param rrsig its data */
+export function timesOfRrsig(rrsig: Uint8Array): { readonly inception: number; readonly expiration: number } {
+  const fixed = Buffer.from(rrsig.buffer, rrsig.byteOffset, 18);
+  return { expiration: fixed.readUInt32BE(8), inception: fixed.readUInt32BE(12) };
+}
+
 /** The same for people, in the form of zone files. */
 export function dnskeyText(dnskey: Uint8Array): string {
   const data = Buffer.from(dnskey);

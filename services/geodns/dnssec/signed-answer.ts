@@ -4,15 +4,18 @@ import { compileBody } from "../wire/body.ts";
 import type { Body, BodyOptions } from "../wire/body.ts";
 import { rcodes } from "../wire/codes.ts";
 import type { ReplyHead } from "../wire/reply.ts";
+import { timesOfRrsig } from "./rdata.ts";
 import { secure } from "./secure.ts";
 import type { Asked, Securable } from "./secure.ts";
+import { renewalOf } from "./signer.ts";
 
 /** An encoded answer with its signatures. */
 export interface SignedAnswer {
   readonly head: ReplyHead;
   readonly body: Body;
-  /** In which it was made. In the next one it is made anew, out of signatures that are kept until they are due. */
-  readonly round: number;
+  /** From here to there its signatures are given out, seconds since 1970: then one of them is due. */
+  readonly from: number;
+  readonly until: number;
 }
 
 /** Signs and encodes an answer that can be given again to everybody who asks the same without CO.
@@ -21,7 +24,6 @@ export function signAnswer(
   decision: Securable,
   question: Question,
   snapshot: Pick<Snapshot, "zones" | "signers" | "services">,
-  round: number,
   transport: Asked["transport"] = "udp",
   options: BodyOptions = {},
 ): SignedAnswer | undefined {
@@ -29,5 +31,16 @@ export function signAnswer(
   const { isLimited, rcode, authoritative, ...sections } = secure(decision, question, asked, snapshot);
   if (isLimited) return undefined;
   const body = compileBody(question.name, sections, options);
-  return { head: { rcode: rcodes[rcode], authoritative }, body, round };
+  const signatures = [sections.answers, sections.authority, sections.additional].flatMap((sets) =>
+    sets.flatMap(({ rrsig }) => rrsig?.data ?? []).map(timesOfRrsig),
+  );
+  const from = Math.max(0, ...signatures.map(({ inception }) => inception));
+  const until = Math.min(Infinity, ...signatures.map(renewalOf));
+  return { head: { rcode: rcodes[rcode], authoritative }, body, from, until };
+}
+
+/** Whether it has to be made anew: a signature is due, or begins in the future, as after the wall clock was set back.
+ * @param now seconds since 1970 */
+export function isDue({ from, until }: SignedAnswer, now: number): boolean {
+  return until <= now || from > now;
 }

@@ -155,7 +155,7 @@ export class ZoneSigner {
       data: signed.map(({ data }) => data),
       texts: signed.map(({ text }) => text),
     };
-    cache.set(cacheKey, { set: rrsig, inception, renewAt: at + Math.floor((expiration - at) * renewShare) });
+    cache.set(cacheKey, { set: rrsig, inception, renewAt: renewalOf({ inception, expiration }) });
     onSigned("made");
     return rrsig;
   }
@@ -164,6 +164,18 @@ export class ZoneSigner {
     const isOfKeys = type === types.DNSKEY || type === types.CDS || type === types.CDNSKEY;
     return isOfKeys ? this.#roles.entryPoints : this.#roles.signers;
   }
+}
+
+/** When a signature of ours is made anew, in seconds since 1970: well before it expires. */
+export function renewalOf({
+  inception,
+  expiration,
+}: {
+  readonly inception: number;
+  readonly expiration: number;
+}): number {
+  const madeAt = inception + backdatedSeconds;
+  return madeAt + Math.floor((expiration - madeAt) * renewShare);
 }
 
 function rolesOf(keys: readonly ZoneKey[], now: number): Roles {
