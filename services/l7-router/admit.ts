@@ -10,6 +10,8 @@ import type { Passage } from "./passage.ts";
 import { faultOf } from "./policy/fault.ts";
 import { isLoop } from "./policy/forwarded-headers.ts";
 import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
+import { affinityOf } from "./policy/sticky.ts";
+import type { Affinity } from "./policy/sticky.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CompiledRoute } from "./route/compile.ts";
@@ -31,6 +33,8 @@ export interface Admitted {
   readonly replyHeaders: HeaderEdits | undefined;
   /** For a drill: it goes on after so long. */
   readonly delayMs: number;
+  /** Where a sticky pool keeps this user. */
+  readonly affinity: Affinity | undefined;
 }
 
 /** By which a request has come in. */
@@ -79,7 +83,11 @@ export function admitRouted(
   const routed = snapshot.pools.get(passage.pool);
   assert(routed, "the pools of a route were checked with the config");
   const { requestHeaders, replyHeaders } = config;
-  return { routed, head: rewritten, requestHeaders, replyHeaders, delayMs };
+  const { sticky } = routed.pool.config;
+  const user = { request: head, client: passage.client };
+  const affinity = sticky && affinityOf(sticky, user, snapshot.stickyKeys, host.random);
+  if (affinity) host.metrics.count("watershed_http_sticky_total", { pool: passage.pool, by: affinity.by });
+  return { routed, head: rewritten, requestHeaders, replyHeaders, delayMs, affinity };
 }
 
 /** "" where the route leads to none. */

@@ -102,12 +102,12 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   // 2. The try: an endpoint, a connection to it, the request on it.
 
   #send(admitted: Admitted): void {
-    const { head, routed, delayMs } = admitted;
+    const { head, delayMs } = admitted;
     const request = upstreamRequest(admitted, this.#passage.forwarded, this.#downstream.local);
     this.#admitted = admitted;
     this.#isHeldBack = head.expectsContinue;
     this.#bodyIsWhole = head.framing.kind === "none";
-    this.#tries = new Tries({ request, routed, site: this.#site, passage: this.#passage, owner: this });
+    this.#tries = new Tries({ request, admitted, site: this.#site, passage: this.#passage, owner: this });
     this.#tries.begin(delayMs);
   }
 
@@ -291,7 +291,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   }
 
   #linesOf(headers: HeaderList, status: number): string[] {
-    return incomingHeaders(headers, status, this.#passage, this.#entrance, this.#admitted?.replyHeaders);
+    return incomingHeaders(headers, status, this.#passage, this.#entrance, this.#admitted);
   }
 
   /** Whether the connection must end after the answer that begins now. */

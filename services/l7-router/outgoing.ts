@@ -2,7 +2,6 @@ import type { Admitted } from "./admit.ts";
 import { setHsts } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import type { Passage } from "./passage.ts";
-import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { UpstreamRequest } from "./engine/engine.ts";
 import type { RequestHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
@@ -62,13 +61,16 @@ export function incomingHeaders(
   status: number,
   passage: Passage,
   { hsts }: Entrance,
-  replyHeaders?: HeaderEdits,
+  admitted?: Pick<Admitted, "replyHeaders" | "affinity">,
 ): string[] {
+  const replyHeaders = admitted?.replyHeaders;
+  const setCookie = admitted?.affinity?.setCookie;
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${passage.viaName}`);
   for (const text of passage.answerLines()) lines.push(text);
   const edited = replyHeaders ? editHeaders(lines, replyHeaders) : lines;
   if (hsts !== undefined && status !== 101) setHsts(edited, hsts);
+  if (setCookie !== undefined) edited.push("Set-Cookie", passage.isSecure ? `${setCookie}; Secure` : setCookie);
   return edited;
 }
 

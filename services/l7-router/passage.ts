@@ -64,6 +64,11 @@ export class Passage {
     this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
   }
 
+  /** The client has come by TLS. */
+  get isSecure(): boolean {
+    return this.#downstream.tls !== undefined;
+  }
+
   identified(path: string, forwarded: Forwarded): void {
     this.path = path;
     this.forwarded = forwarded;

@@ -122,6 +122,13 @@ export const l7RouterSchema = crossCheck(
       .enum(["wire", "http-proxy"])
       .default("wire")
       .describe("wire: our own HTTP/1.1 engine; http-proxy: the reference, by node:http and that package"),
+    stickySecretFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "secret that signs sticky cookies, the same at every router of a region; a second line is still believed, for a change",
+      ),
     trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
     geo: geoSchema.prefault({}).describe("where clients are; read only if a route asks for countries"),
     routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
