@@ -1,9 +1,10 @@
 import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import type { StickyConfig } from "#shared/config/schema/sticky.ts";
 import { bucketCount } from "#shared/endpoint/affinity-order.ts";
-import { rewrite } from "./admit.ts";
+import { rewrite, scopeOf } from "./admit.ts";
 import type { RequestHead } from "./head.ts";
 import { ownRouteAnswer } from "./policy/own-route.ts";
+import type { Asker } from "./policy/rate-limit.ts";
 import { affinityOf } from "./policy/sticky.ts";
 import type { StickyBy, StickyUser } from "./policy/sticky.ts";
 import type { StickyKeys } from "./policy/sticky-keys.ts";
@@ -39,6 +40,30 @@ export function explainPolicies(route: CompiledRoute, head: RequestHead, client:
   if (requestHeaders) say("requestHeaders", editsText(requestHeaders));
   if (replyHeaders) say("replyHeaders", editsText(replyHeaders));
   return told;
+}
+
+/** Every rate that would be asked; nothing is taken. */
+export function explainRates(
+  route: CompiledRoute,
+  asker: Asker,
+  { snapshot, rateLimiter }: Site,
+): { readonly isOver: boolean; readonly told: readonly PolicyVerdict[] } {
+  const verdicts = [
+    ...rateLimiter.look("", undefined, asker),
+    ...rateLimiter.look(scopeOf(route), route.config.rates ?? [], asker),
+  ];
+  if (verdicts.length === 0) return { isOver: false, told: [] };
+  const policy = "rate";
+  if (snapshot.isTrusted(asker.client))
+    return { isOver: false, told: [{ policy, verdict: "a trusted peer: not counted" }] };
+  const told = verdicts.map(({ rate, burst, tokens }) => {
+    const left = Math.floor(tokens);
+    return {
+      policy,
+      verdict: `${rate.name}: ${left < 1 ? "429: none" : left} of ${burst} left, ${rate.requestsPerSecond} a second`,
+    };
+  });
+  return { isOver: verdicts.some(({ tokens }) => tokens < 1), told };
 }
 
 const byText: Readonly<Record<StickyBy, string>> = {

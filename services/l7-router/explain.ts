@@ -4,7 +4,7 @@ import { hash32 } from "#shared/core/hash.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
 import { poolOf, rewrite } from "./admit.ts";
-import { explainPolicies, explainSticky } from "./explain-policies.ts";
+import { explainPolicies, explainRates, explainSticky } from "./explain-policies.ts";
 import type { PolicyVerdict } from "./explain-policies.ts";
 import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
 import { BodyFields, noBody } from "./route/body.ts";
@@ -53,7 +53,9 @@ function decide(site: Site, head: RequestHead, client: string, body: RequestBody
     const isTooLong = last?.tooLong ?? false;
     return { ...seen, ...none, reason: isTooLong ? "TARGET_TOO_LONG" : "NO_ROUTE", status: isTooLong ? 414 : 404 };
   }
-  const policies: PolicyVerdict[] = explainPolicies(route, head, client, site);
+  const rates = explainRates(route, { client, request: head }, site);
+  const policies: PolicyVerdict[] = [...rates.told, ...explainPolicies(route, head, client, site)];
+  if (rates.isOver) return { ...seen, ...none, policies, reason: "RATE_LIMITED", status: 429 };
   const own = site.maintenance.isOn(route.config) ? closedAnswer(route.config) : ownRouteAnswer(route, head);
   const rewritten = rewrite(route, head);
   const refused = own ?? ("reason" in rewritten ? rewritten : undefined);

@@ -1,3 +1,4 @@
+import type { Reason } from "#shared/core/error.ts";
 import { hash32 } from "#shared/core/hash.ts";
 import type { Random } from "#shared/core/random.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -56,21 +57,18 @@ export class AffinityOrder {
     this.#panic = panic;
   }
 
-  /** @param last no further try follows: it goes to another zone, where the one before may have failed with its zone. Until
-   * then a twin in the same zone leads to the same server. */
-  stepFor(bucket: number, tried: readonly Endpoint[], last: boolean): Step | undefined {
+  /** @param elsewhere another zone than that of the last try is asked first. Without it, as after a connect that failed, a
+   * twin in the same zone comes next: it leads to the same server. */
+  stepFor(bucket: number, tried: readonly Endpoint[], elsewhere: boolean): Step | undefined {
     const order = (this.#byBucket[bucket] ??= this.#draw(bucket));
-    const failed = last ? tried.at(-1)?.zone : undefined;
-    const elsewhere =
-      failed === undefined ? undefined : order.find(({ zone, group }) => zone !== failed && isOpen(group));
-    const found = elsewhere ?? order.find(({ group }) => isOpen(group));
-    if (found)
-      return { group: found.group, reason: this.#panic ? "PANIC" : found === order[0] ? "OK" : "ZONE_FAILOVER" };
-    return isOpen(this.#backups) ? { group: this.#backups, reason: this.#panic ? "PANIC" : "BACKUP" } : undefined;
-
-    function isOpen(group: Group): boolean {
-      return group.hasUntried(tried);
-    }
+    const isOpen = (group: Group) => group.hasUntried(tried);
+    const failed = elsewhere ? tried.at(-1)?.zone : undefined;
+    const found =
+      (failed === undefined ? undefined : order.find(({ zone, group }) => zone !== failed && isOpen(group))) ??
+      order.find(({ group }) => isOpen(group));
+    const named = (group: Group, reason: Reason): Step => ({ group, reason: this.#panic ? "PANIC" : reason });
+    if (found) return named(found.group, found === order[0] ? "OK" : "ZONE_FAILOVER");
+    return isOpen(this.#backups) ? named(this.#backups, "BACKUP") : undefined;
   }
 
   /** The zones in the order in which this bucket asks for them. */

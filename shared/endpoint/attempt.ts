@@ -105,8 +105,8 @@ export class Attempts {
     this.number++;
     this.#startedMs = pool.clock.nowMs();
     const { hash, balance, affinity } = request;
-    const last = this.number >= this.#attemptsMax;
-    const choice = pool.choose({ hash, tried: this.#tried, balance, affinity, last });
+    const elsewhere = this.number >= this.#attemptsMax || (this.#failure && !isConnect(this.#failure));
+    const choice = pool.choose({ hash, tried: this.#tried, balance, affinity, elsewhere });
     const { endpoint } = choice;
     if (this.#failure && !endpoint) throw this.#failure; // Who was left when the last attempt began is gone.
     this.#choice = choice;
@@ -149,6 +149,10 @@ export class Attempts {
     const tookMs = this.#pool.clock.nowMs() - startedMs;
     this.#request.onAttempt({ choice: this.#choice, outcome, startedMs, tookMs });
   }
+}
+
+function isConnect({ reason }: TrafficError): boolean {
+  return reason === "CONNECT_FAILED" || reason === "CONNECT_TIMEOUT";
 }
 
 function goesOn(request: AttemptRequest, error: TrafficError): boolean {

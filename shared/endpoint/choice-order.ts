@@ -89,8 +89,8 @@ export class ChoiceOrder {
   }
 
   /** The group for a user who is kept with the others of a bucket. */
-  affine(bucket: number, tried: readonly Endpoint[], last: boolean): Step | undefined {
-    return this.#affinity.stepFor(bucket, tried, last);
+  affine(bucket: number, tried: readonly Endpoint[], elsewhere: boolean): Step | undefined {
+    return this.#affinity.stepFor(bucket, tried, elsewhere);
   }
 
   /** A retry goes to another zone first: what failed may be the zone. In panic it goes to the eligible first, because a

@@ -12,8 +12,8 @@ export interface ChooseRequest {
   readonly balance?: BalanceName | undefined;
   /** Bucket of a user who is kept where the others of it are: then zone and endpoint follow from it alone. */
   readonly affinity?: number | undefined;
-  /** No further try follows. */
-  readonly last?: boolean | undefined;
+  /** What failed was no connect, or no further try follows: with an affinity, another zone is asked first. */
+  readonly elsewhere?: boolean | undefined;
   /** Only look: the picker does not advance. */
   readonly peek?: boolean | undefined;
 }

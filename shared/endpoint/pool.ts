@@ -120,14 +120,14 @@ export class Pool implements AdminPool {
   /** Chooses an endpoint for one attempt: own zone, other zones, backups; a retry asks another zone first. */
   choose(request: ChooseRequest): PoolChoice {
     if (this.#isOrderStale) this.#rebuildOrder();
-    const { affinity, tried, peek = false, last = false } = request;
+    const { affinity, tried, peek = false, elsewhere = false } = request;
     const isAffine = affinity !== undefined;
     const balance = isAffine ? "ip-hash" : (request.balance ?? this.#balance);
     const hash = isAffine ? hash32(bucketName(affinity)) : request.hash;
     // A client that has a place of its own keeps it, and whoever only looks sees the rule.
     const isFree = tried.length === 0 && balance !== "ip-hash" && !peek;
     const order = this.#order;
-    const step = isAffine ? order.affine(affinity, tried, last) : isFree ? order.spread() : order.stepFor(tried);
+    const step = isAffine ? order.affine(affinity, tried, elsewhere) : isFree ? order.spread() : order.stepFor(tried);
     const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
     if (step && endpoint) return { endpoint, reason: step.reason, members: step.group.members };
     return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };

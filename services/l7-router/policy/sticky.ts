@@ -2,6 +2,7 @@ import type { StickyConfig } from "#shared/config/schema/sticky.ts";
 import { hash32 } from "#shared/core/hash.ts";
 import type { Random } from "#shared/core/random.ts";
 import { bucketCount } from "#shared/endpoint/affinity-order.ts";
+import { cookiesNamed } from "../cookies.ts";
 import type { Routable } from "../route/match.ts";
 import { clientKey } from "./rate-limit.ts";
 import { readCookie, signCookie } from "./sticky-cookie.ts";
@@ -25,8 +26,6 @@ export interface StickyUser {
   /** Its address. */
   readonly client: string;
 }
-
-const candidatesMax = 8; // cookies of one name in a request: one a path and domain that somebody has set
 
 /** The bucket of a request.
  * @param wallS seconds since 1970: cookies are told apart by their end on every router */
@@ -73,17 +72,4 @@ function hashed(text: string, by: StickyBy): Affinity {
 function drawn(random: Random, by: StickyBy, cookieOf: ((bucket: number) => string) | undefined): Affinity {
   const bucket = Math.floor(random() * bucketCount);
   return { bucket, by, setCookie: cookieOf?.(bucket) };
-}
-
-/** @see RFC 6265 §4.2.1 */
-function cookiesNamed(name: string, lines: readonly string[]): string[] {
-  const values: string[] = [];
-  for (const line of lines)
-    for (const part of line.split(";")) {
-      const equals = part.indexOf("=");
-      if (equals < 0 || part.slice(0, equals).trim() !== name) continue;
-      values.push(part.slice(equals + 1).trim());
-      if (values.length >= candidatesMax) return values;
-    }
-  return values;
 }

@@ -15,6 +15,7 @@ import {
   socketAddressSchema,
   workersSchema,
 } from "./common.ts";
+import { ratesSchema } from "./rates.ts";
 import { isRegularExpression, nestsRepetition, openRepetitions } from "./regular-expression.ts";
 import {
   actionKeys,
@@ -144,6 +145,7 @@ export const l7RouterSchema = crossCheck(
         requestsPerSecondPerClient: clientCount
           .optional()
           .describe("of one address, IPv6 of one /64; over it 429; off unless given"),
+        rates: ratesSchema.optional().describe("further rates, which hold for every request"),
         burst: clientCount.optional().describe("requests of one client at once; default: those of one second"),
       })
       .prefault({})
