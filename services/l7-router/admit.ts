@@ -10,6 +10,8 @@ import type { Passage } from "./passage.ts";
 import { faultOf } from "./policy/fault.ts";
 import { isLoop } from "./policy/forwarded-headers.ts";
 import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
+import { affinityOf } from "./policy/sticky.ts";
+import type { Affinity } from "./policy/sticky.ts";
 import { refusal } from "./refusal.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CompiledRoute } from "./route/compile.ts";
@@ -31,6 +33,8 @@ export interface Admitted {
   readonly mirror: MirrorConfig | undefined;
   /** For a drill: it goes on after so long. */
   readonly delayMs: number;
+  /** Where a sticky pool keeps this user. */
+  readonly affinity: Affinity | undefined;
 }
 
 /** By which a request has come in. */
@@ -48,7 +52,8 @@ export function admit(head: RequestHead, { entrance, tls }: Door, site: Site, pa
   const { snapshot, viaName, rateLimiter } = site;
   const own = ownAnswerOf(head, site.unhealthy) ?? entranceRefusal(head, tls, entrance);
   if (own) return own;
-  const limited = snapshot.isTrusted(passage.client) ? undefined : rateLimiter.refuse(passage.client);
+  const asker = { client: passage.client, request: head };
+  const limited = snapshot.isTrusted(passage.client) ? undefined : rateLimiter.refuse(asker);
   if (limited) return limited;
   if (isLoop(head.seen, viaName)) return refusal(508, "LOOP", "this router has already forwarded the request");
   return admitRouted(head, site, passage, bodyByHead(head.framing, snapshot.config.limits.bodyMatchBytes));
@@ -57,7 +62,7 @@ export function admit(head: RequestHead, { entrance, tls }: Door, site: Site, pa
 /** The same for a request that may be asked for its route. */
 export function admitRouted(
   head: RequestHead,
-  { snapshot, maintenance, host }: Site,
+  { snapshot, maintenance, host, rateLimiter }: Site,
   passage: Passage,
   body: RequestBody,
 ): Admission {
@@ -68,6 +73,10 @@ export function admitRouted(
   const { config } = route;
   passage.take(route, poolOf(route, passage.client));
   if (maintenance.isOn(config)) return closedAnswer(config);
+  if (config.rates && !snapshot.isTrusted(passage.client)) {
+    const limited = rateLimiter.take(scopeOf(route), config.rates, { client: passage.client, request: head });
+    if (limited) return limited;
+  }
   const { delayMs, abort } = faultOf(config, host.random);
   if (abort !== undefined) return refusal(abort, "FAULT_INJECTED", "aborted by a drill");
   const own = ownRouteAnswer(route, head);
@@ -79,7 +88,17 @@ export function admitRouted(
   const routed = snapshot.pools.get(passage.pool);
   assert(routed, "the pools of a route were checked with the config");
   const { requestHeaders, mirror } = config;
-  return { routed, head: rewritten, requestHeaders, mirror, delayMs };
+  const { sticky } = routed.pool.config;
+  const user = { request: head, client: passage.client };
+  const affinity = sticky && affinityOf(sticky, user, snapshot.stickyKeys, host.random);
+  if (affinity) host.metrics.count("watershed_http_sticky_total", { pool: passage.pool, by: affinity.by });
+  passage.setCookie = affinity?.setCookie;
+  return { routed, head: rewritten, requestHeaders, mirror, delayMs, affinity };
+}
+
+/** Under which the rates of a route are counted. */
+export function scopeOf({ config, index }: CompiledRoute): string {
+  return config.name ?? `routes[${index}]`;
 }
 
 /** "" where the route leads to none. */

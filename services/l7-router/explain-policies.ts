@@ -1,13 +1,19 @@
 import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
-import { rewrite } from "./admit.ts";
+import type { StickyConfig } from "#shared/config/schema/sticky.ts";
+import { bucketCount } from "#shared/endpoint/affinity-order.ts";
+import { rewrite, scopeOf } from "./admit.ts";
 import type { RequestHead } from "./head.ts";
 import { ownRouteAnswer } from "./policy/own-route.ts";
+import type { Asker } from "./policy/rate-limit.ts";
+import { affinityOf } from "./policy/sticky.ts";
+import type { StickyBy, StickyUser } from "./policy/sticky.ts";
+import type { StickyKeys } from "./policy/sticky-keys.ts";
 import type { CompiledRoute } from "./route/compile.ts";
 import { sideOf } from "./route/split.ts";
 import type { Site } from "./site.ts";
 
 /** What one policy of a route says of a request. */
-interface PolicyVerdict {
+export interface PolicyVerdict {
   readonly policy: string;
   /** For people. */
   readonly verdict: string;
@@ -35,6 +41,53 @@ export function explainPolicies(route: CompiledRoute, head: RequestHead, client:
   if (requestHeaders) say("requestHeaders", editsText(requestHeaders));
   if (replyHeaders) say("replyHeaders", editsText(replyHeaders));
   return told;
+}
+
+/** Every rate that would be asked; nothing is taken. */
+export function explainRates(
+  route: CompiledRoute,
+  asker: Asker,
+  { snapshot, rateLimiter }: Site,
+): { readonly isOver: boolean; readonly told: readonly PolicyVerdict[] } {
+  const verdicts = [
+    ...rateLimiter.look("", undefined, asker),
+    ...rateLimiter.look(scopeOf(route), route.config.rates ?? [], asker),
+  ];
+  if (verdicts.length === 0) return { isOver: false, told: [] };
+  const policy = "rate";
+  if (snapshot.isTrusted(asker.client))
+    return { isOver: false, told: [{ policy, verdict: "a trusted peer: not counted" }] };
+  const told = verdicts.map(({ rate, burst, tokens }) => {
+    const left = Math.floor(tokens);
+    return {
+      policy,
+      verdict: `${rate.name}: ${left < 1 ? "429: none" : left} of ${burst} left, ${rate.requestsPerSecond} a second`,
+    };
+  });
+  return { isOver: verdicts.some(({ tokens }) => tokens < 1), told };
+}
+
+const byText: Readonly<Record<StickyBy, string>> = {
+  kept: "by its cookie",
+  renewed: "by its cookie, which is renewed",
+  new: "drawn by chance, as it has no cookie: one is set",
+  forged: "drawn by chance, as its cookie is not ours: a new one is set",
+  expired: "drawn by chance, as its cookie is too old: a new one is set",
+  header: "by the hash of its header",
+  "no header": "drawn by chance, as the header is not there",
+  clientAddress: "by the hash of its address",
+};
+
+/** Where a sticky pool keeps a user. What is drawn by chance is an example. */
+export function explainSticky(
+  sticky: StickyConfig | undefined,
+  user: StickyUser,
+  keys: StickyKeys,
+): { readonly bucket: number; readonly told: PolicyVerdict } | undefined {
+  if (!sticky) return undefined;
+  const { bucket, by } = affinityOf(sticky, user, keys, () => 0);
+  const verdict = `bucket ${bucket} of ${bucketCount}, ${byText[by]}; zone and endpoint follow from the bucket`;
+  return { bucket, told: { policy: "sticky", verdict } };
 }
 
 function sharesText(shares: readonly { readonly pool: string; readonly weight: number }[]): string {

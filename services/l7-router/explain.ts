@@ -4,7 +4,8 @@ import { hash32 } from "#shared/core/hash.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
 import { poolOf, rewrite } from "./admit.ts";
-import { explainPolicies } from "./explain-policies.ts";
+import { explainPolicies, explainRates, explainSticky } from "./explain-policies.ts";
+import type { PolicyVerdict } from "./explain-policies.ts";
 import { closedAnswer, ownRouteAnswer } from "./policy/own-route.ts";
 import { BodyFields, noBody } from "./route/body.ts";
 import type { RequestBody } from "./route/body.ts";
@@ -52,16 +53,22 @@ function decide(site: Site, head: RequestHead, client: string, body: RequestBody
     const isTooLong = last?.tooLong ?? false;
     return { ...seen, ...none, reason: isTooLong ? "TARGET_TOO_LONG" : "NO_ROUTE", status: isTooLong ? 414 : 404 };
   }
-  const policies = explainPolicies(route, head, client, site);
+  const rates = explainRates(route, { client, request: head }, site);
+  const policies: PolicyVerdict[] = [...rates.told, ...explainPolicies(route, head, client, site)];
+  if (rates.isOver) return { ...seen, ...none, policies, reason: "RATE_LIMITED", status: 429 };
   const own = site.maintenance.isOn(route.config) ? closedAnswer(route.config) : ownRouteAnswer(route, head);
   const rewritten = rewrite(route, head);
   const refused = own ?? ("reason" in rewritten ? rewritten : undefined);
   if (refused) return { ...seen, ...none, policies, reason: refused.reason, status: refused.status };
   const pool = pools.get(poolOf(route, client))?.pool;
   assert(pool, "the pools of a route were checked with the config");
-  const choice = pool.choose({ hash: hash32(client), tried: [], peek: true });
+  const affinity = explainSticky(pool.config.sticky, { request: head, client }, site.snapshot.stickyKeys);
+  if (affinity) policies.push(affinity.told);
+  const choice = pool.choose({ hash: hash32(client), affinity: affinity?.bucket, tried: [], peek: true });
   const status = choice.endpoint ? null : 503;
-  return { ...seen, policies, reason: choice.reason, status, pool: pool.name, choice: pool.describe(choice, []) };
+  const described = pool.describe(choice, [], affinity ? "ip-hash" : undefined);
+  const bucket = affinity?.bucket ?? null;
+  return { ...seen, policies, reason: choice.reason, status, pool: pool.name, bucket, choice: described };
 }
 
 function clientOf(text: string): string {

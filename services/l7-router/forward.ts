@@ -105,12 +105,12 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   // 2. The try: an endpoint, a connection to it, the request on it.
 
   #send(admitted: Admitted): void {
-    const { head, routed, delayMs } = admitted;
+    const { head, delayMs } = admitted;
     const request = upstreamRequest(admitted, this.#passage.forwarded, this.#downstream.local);
     this.#isHeldBack = head.expectsContinue;
     this.#bodyIsWhole = head.framing.kind === "none";
     this.#mirror = mirrorOf(admitted, request, this.#site, this.#passage);
-    this.#tries = new Tries({ request, routed, site: this.#site, passage: this.#passage, owner: this });
+    this.#tries = new Tries({ request, admitted, site: this.#site, passage: this.#passage, owner: this });
     this.#tries.begin(delayMs);
   }
 

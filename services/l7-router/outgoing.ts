@@ -57,12 +57,13 @@ function framingLines(head: RequestHead): string[] {
 /** The head of an answer as it goes to the client. A 204 has no Content-Length (RFC 9110 §8.6); that of a HEAD or a 304
  * says what a GET would have had, and stays. */
 export function incomingHeaders(headers: HeaderList, status: number, passage: Passage, { hsts }: Entrance): string[] {
-  const { replyHeaders } = passage;
+  const { replyHeaders, setCookie } = passage;
   const lines = endToEnd(headers, status === 204 ? ownOrLength : ownLines);
   lines.push("Via", `1.1 ${passage.viaName}`);
   for (const text of passage.answerLines()) lines.push(text);
   const edited = replyHeaders ? editHeaders(lines, replyHeaders) : lines;
   if (hsts !== undefined && status !== 101) setHsts(edited, hsts);
+  if (setCookie !== undefined) edited.push("Set-Cookie", passage.isSecure ? `${setCookie}; Secure` : setCookie);
   return edited;
 }
 

@@ -45,6 +45,8 @@ export class Passage {
   pool = "";
   /** Edits of the route, of a server's answer. */
   replyHeaders: HeaderEdits | undefined;
+  /** By which a sticky pool will know this user. */
+  setCookie: string | undefined;
   #match: CompiledRoute["match"] | undefined;
   #routeName: string | undefined;
   #firstTryMs: number | undefined;
@@ -65,6 +67,11 @@ export class Passage {
     this.client = downstream.peer;
     const traceId = valueOf(downstream.head.headers, "x-watershed-trace");
     this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
+  }
+
+  /** The client has come by TLS. */
+  get isSecure(): boolean {
+    return this.#downstream.tls !== undefined;
   }
 
   identified(path: string, forwarded: Forwarded): void {

@@ -17,6 +17,7 @@ import { Maintenance } from "./maintenance.ts";
 import { Mirrors } from "./mirror.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
+import { stickyKeysOf } from "./policy/sticky-keys.ts";
 import { RateLimiter } from "./policy/rate-limit.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
@@ -61,7 +62,8 @@ export class Router implements Service<L7RouterConfig> {
     this.#entrances = new Entrances(config, host);
     this.#rateLimiter = new RateLimiter(config.limits, host.clock);
     host.metrics.beforeRender(() => this.#setGauges());
-    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), undefined, geo);
+    const stickyKeys = stickyKeysOf(config.stickySecretFile, host.seed);
+    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), { geo, stickyKeys });
     this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
   }
@@ -100,6 +102,7 @@ export class Router implements Service<L7RouterConfig> {
       })),
       engine: this.#engine.name,
       zone: this.#snapshot.config.zone ?? null,
+      stickyKey: this.#snapshot.stickyKeys.from,
       activeRequests: this.#active,
       routes: this.#snapshot.config.routes,
       upstreamConnections: Object.fromEntries(
@@ -110,6 +113,11 @@ export class Router implements Service<L7RouterConfig> {
 
   explain(query: URLSearchParams): Record<string, unknown> {
     return explain(this.#site, query);
+  }
+
+  files(): readonly string[] {
+    const { stickySecretFile } = this.#snapshot.config;
+    return stickySecretFile === undefined ? [] : [stickySecretFile];
   }
 
   *pools(): Iterable<AdminPool> {
@@ -127,6 +135,7 @@ export class Router implements Service<L7RouterConfig> {
         throw new UsageError(`pools.${name}.proxyProtocol: changes only by a restart`);
     }
     const geo = await geoFor(config);
+    const stickyKeys = stickyKeysOf(config.stickySecretFile, this.#host.seed);
     const wanted = new Set(config.listeners.map(({ address }) => address));
     const entrances = await this.#entrances.prepare(config);
     const created = createPools(config, this.#host, this.#engine, former);
@@ -141,7 +150,7 @@ export class Router implements Service<L7RouterConfig> {
       for (const routed of created.values()) retire(routed);
       throw error;
     }
-    this.#snapshot = createSnapshot(config, this.#host, created, former, geo);
+    this.#snapshot = createSnapshot(config, this.#host, created, { geo, stickyKeys }, former);
     this.#maintenance.keep(config.routes);
     void this.#accessLog?.close(accessLog);
     this.#accessLog = accessLog;

@@ -8,6 +8,7 @@ import type { Host } from "#shared/server/service.ts";
 import type { Engine } from "./engine/engine.ts";
 import { compileRoutes } from "./route/compile.ts";
 import type { RouteTable } from "./route/compile.ts";
+import type { StickyKeys } from "./policy/sticky-keys.ts";
 import { Connections } from "./upstream/connections.ts";
 
 /** A pool with what the router keeps beside it. */
@@ -25,6 +26,7 @@ export interface Snapshot {
   readonly isTrusted: (address: string) => boolean;
   /** Undefined where no route asks for countries. */
   readonly geo: Geo | undefined;
+  readonly stickyKeys: StickyKeys;
 }
 
 /** The pools that the former snapshot does not have. Their checks have begun. */
@@ -46,8 +48,8 @@ export function createSnapshot(
   config: L7RouterConfig,
   host: Host,
   created: ReadonlyMap<string, RoutedPool>,
+  { geo, stickyKeys }: Pick<Snapshot, "geo" | "stickyKeys">,
   former?: Snapshot,
-  geo?: Geo,
 ): Snapshot {
   const pools = new Map<string, RoutedPool>();
   for (const [name, poolConfig] of Object.entries(config.pools)) {
@@ -55,7 +57,8 @@ export function createSnapshot(
     const routed = known ? updatePool(known, poolConfig, host) : created.get(name);
     if (routed) pools.set(name, routed);
   }
-  return { config, table: compileRoutes(config.routes), pools, isTrusted: trustOf(config.trustedProxies), geo };
+  const isTrusted = trustOf(config.trustedProxies);
+  return { config, table: compileRoutes(config.routes), pools, isTrusted, geo, stickyKeys };
 }
 
 function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): RoutedPool {

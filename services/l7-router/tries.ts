@@ -6,6 +6,7 @@ import { Attempts } from "#shared/endpoint/attempt.ts";
 import type { AttemptRecord, AttemptRequest, RetryBudget } from "#shared/endpoint/attempt.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { PoolChoice } from "#shared/endpoint/pool.ts";
+import type { Admitted } from "./admit.ts";
 import type { UpstreamRequest, UpstreamTaker } from "./engine/engine.ts";
 import type { Passage } from "./passage.ts";
 import type { Site } from "./site.ts";
@@ -24,7 +25,7 @@ export interface TriesOwner extends UpstreamTaker {
 
 export interface TriesOptions {
   readonly request: UpstreamRequest;
-  readonly routed: RoutedPool;
+  readonly admitted: Pick<Admitted, "routed" | "affinity">;
   readonly site: Site;
   readonly passage: Passage;
   readonly owner: TriesOwner;
@@ -51,10 +52,12 @@ export class Tries implements AttemptRequest {
   answerMs = 0;
   /** For ip-hash. */
   readonly hash: number;
+  readonly affinity: number | undefined;
   readonly attemptsMax: number;
   readonly budget: RetryBudget | undefined;
 
-  constructor({ request, routed, site, passage, owner }: TriesOptions) {
+  constructor({ request, admitted, site, passage, owner }: TriesOptions) {
+    const { routed, affinity } = admitted;
     const { pool, budget } = routed;
     this.#request = request;
     this.#routed = routed;
@@ -64,6 +67,7 @@ export class Tries implements AttemptRequest {
     // It may go out a second time: idempotent, and nothing of a body was read.
     this.#isResendable = request.framing.kind === "none" && idempotent.has(request.method);
     this.hash = pool.balance === "ip-hash" ? hash32(passage.client) : 0;
+    this.affinity = affinity?.bucket;
     this.attemptsMax = pool.config.retries.attempts;
     this.budget = budget;
     this.#deadlineMs = site.host.clock.nowMs() + site.snapshot.config.timeouts.requestMs;
@@ -93,7 +97,7 @@ export class Tries implements AttemptRequest {
     const leftMs = Math.max(1, this.#deadlineMs - this.#site.host.clock.nowMs());
     const { perTryTimeoutMs } = pool.config.retries;
     this.answerMs = this.#isResendable && !this.#attempts.last ? Math.min(perTryTimeoutMs, leftMs) : leftMs;
-    const kept = this.#request.upgrade ? undefined : connections.take(endpoint);
+    const kept = this.#request.upgrade ? undefined : connections.take(endpoint, this.affinity);
     if (kept) this.#use(kept);
     else this.#connect(endpoint);
   }
@@ -102,7 +106,7 @@ export class Tries implements AttemptRequest {
     const opening = new AbortController();
     this.#opening = opening;
     const timeoutMs = Math.min(this.#site.snapshot.config.timeouts.connectMs, this.answerMs);
-    this.#routed.connections.connect(endpoint, timeoutMs, opening.signal).then(
+    this.#routed.connections.connect(endpoint, timeoutMs, opening.signal, this.affinity).then(
       (connection) => (opening.signal.aborted ? connection.destroy() : this.#use(connection)),
       (error: unknown) => opening.signal.aborted || this.failed(error),
     );
@@ -162,7 +166,11 @@ export class Tries implements AttemptRequest {
 
   onChoice(choice: PoolChoice, tried: readonly Endpoint[]): void {
     const isTraced = this.#passage.traceId !== undefined;
-    this.#passage.chose(isTraced ? this.#routed.pool.describe(choice, tried) : undefined);
+    this.#passage.chose(
+      isTraced
+        ? this.#routed.pool.describe(choice, tried, this.affinity === undefined ? undefined : "ip-hash")
+        : undefined,
+    );
   }
 
   onAttempt({ outcome, tookMs }: AttemptRecord): void {

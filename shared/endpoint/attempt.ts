@@ -20,6 +20,8 @@ export interface AttemptRequest {
   /** 32 bits, for ip-hash. */
   readonly hash: number;
   readonly balance?: BalanceName | undefined;
+  /** Bucket of a user who stays where he is, see `ChooseRequest`. */
+  readonly affinity?: number | undefined;
   /** Counts the first. Never more than `attemptsCap`. */
   readonly attemptsMax: number;
   /** Asked only about errors that are retryable in themselves: is this request safe to send again? */
@@ -102,7 +104,9 @@ export class Attempts {
     const request = this.#request;
     this.number++;
     this.#startedMs = pool.clock.nowMs();
-    const choice = pool.choose({ hash: request.hash, tried: this.#tried, balance: request.balance });
+    const { hash, balance, affinity } = request;
+    const elsewhere = this.number >= this.#attemptsMax || (this.#failure && !isConnect(this.#failure));
+    const choice = pool.choose({ hash, tried: this.#tried, balance, affinity, elsewhere });
     const { endpoint } = choice;
     if (this.#failure && !endpoint) throw this.#failure; // Who was left when the last attempt began is gone.
     this.#choice = choice;
@@ -145,6 +149,10 @@ export class Attempts {
     const tookMs = this.#pool.clock.nowMs() - startedMs;
     this.#request.onAttempt({ choice: this.#choice, outcome, startedMs, tookMs });
   }
+}
+
+function isConnect({ reason }: TrafficError): boolean {
+  return reason === "CONNECT_FAILED" || reason === "CONNECT_TIMEOUT";
 }
 
 function goesOn(request: AttemptRequest, error: TrafficError): boolean {

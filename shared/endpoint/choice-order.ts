@@ -1,5 +1,6 @@
 import type { Reason } from "#shared/core/error.ts";
 import type { Random } from "#shared/core/random.ts";
+import { AffinityOrder } from "./affinity-order.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Group } from "./group.ts";
 import type { Census } from "./panic.ts";
@@ -19,6 +20,7 @@ export class ChoiceOrder {
   readonly #others: Group;
   readonly #backups: Group;
   readonly #everyone: Group;
+  readonly #affinity: AffinityOrder;
   /** Eligible endpoints outside a zone, formed when a retry first asks. At most one a zone of the pool. */
   readonly #outside = new Map<string, Group>();
   #primaries: readonly Endpoint[] = [];
@@ -34,10 +36,13 @@ export class ChoiceOrder {
     this.#others = new Group(random);
     this.#backups = new Group(random);
     this.#everyone = new Group(random);
+    this.#affinity = new AffinityOrder(random);
   }
 
   /** @param spillBelowPercent of the own zone's weight: where less is eligible, other zones take what is missing */
-  rebuild(endpoints: readonly Endpoint[], { panic, candidates }: Census, spillBelowPercent = 0): void {
+  rebuild(endpoints: readonly Endpoint[], census: Census, spillBelowPercent = 0): void {
+    const { panic, candidates } = census;
+    this.#affinity.rebuild(endpoints, census);
     const eligible = endpoints.filter((endpoint) => endpoint.eligible);
     this.#primaries = eligible.filter((endpoint) => !endpoint.backup);
     this.#own.setMembers(this.#primaries.filter((endpoint) => this.#isOwn(endpoint)));
@@ -83,11 +88,9 @@ export class ChoiceOrder {
     return this.#retryStep(tried);
   }
 
-  /** Among whom a choice was made. */
-  membersOf(chosen: Endpoint | undefined, tried: readonly Endpoint[]): readonly Endpoint[] {
-    const members = this.stepFor(tried)?.group.members ?? [];
-    const isSpilt = chosen !== undefined && tried.length === 0 && !members.includes(chosen);
-    return isSpilt ? this.#others.members : members;
+  /** The group for a user who is kept with the others of a bucket. */
+  affine(bucket: number, tried: readonly Endpoint[], elsewhere: boolean): Step | undefined {
+    return this.#affinity.stepFor(bucket, tried, elsewhere);
   }
 
   /** A retry goes to another zone first: what failed may be the zone. In panic it goes to the eligible first, because a

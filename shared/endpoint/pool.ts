@@ -3,7 +3,10 @@ import type { BalanceName, EndpointConfig, PoolConfig } from "#shared/config/sch
 import type { Clock, Timer } from "#shared/core/clock.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
+import { hash32 } from "#shared/core/hash.ts";
 import { assumedHealth, observe, unknownHealth } from "#shared/health/state.ts";
+import { bucketName } from "./affinity-order.ts";
+import type { ChooseRequest, PoolChoice } from "./choice.ts";
 import { ChoiceOrder } from "./choice-order.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { EndpointOwner, Standing } from "./endpoint.ts";
@@ -19,27 +22,12 @@ import { describeChoice, describeEndpoint, isoSince } from "./report.ts";
 import { slowStartStepMs } from "./slow-start.ts";
 import type { AdminPool, AdminState, Choice, PoolStatus } from "./status.ts";
 
+export type { ChooseRequest, PoolChoice } from "./choice.ts";
+
 export interface PoolOptions extends PoolChecksOptions, Instruments {
   readonly config: PoolConfig;
   /** Where this node stands: endpoints of this zone are preferred. */
   readonly zone?: string | undefined;
-}
-
-export interface ChooseRequest {
-  /** 32 bits, for ip-hash. */
-  readonly hash: number;
-  /** Endpoints that this request has tried already, oldest first. */
-  readonly tried: readonly Endpoint[];
-  /** Default: the pool's own. LOCAL connections go round-robin. */
-  readonly balance?: BalanceName | undefined;
-  /** Only look: the picker does not advance. */
-  readonly peek?: boolean | undefined;
-}
-
-export interface PoolChoice {
-  readonly endpoint: Endpoint | undefined;
-  /** `OK`, `PANIC`, `ZONE_FAILOVER` or `BACKUP`; `NO_HEALTHY` or `NO_ENDPOINT` when there is no endpoint. */
-  readonly reason: Reason;
 }
 
 /** Endpoints that serve one purpose: checks them, knows who is eligible, and chooses. */
@@ -132,12 +120,16 @@ export class Pool implements AdminPool {
   /** Chooses an endpoint for one attempt: own zone, other zones, backups; a retry asks another zone first. */
   choose(request: ChooseRequest): PoolChoice {
     if (this.#isOrderStale) this.#rebuildOrder();
-    const { hash, tried, balance = this.#balance, peek = false } = request;
+    const { affinity, tried, peek = false, elsewhere = false } = request;
+    const isAffine = affinity !== undefined;
+    const balance = isAffine ? "ip-hash" : (request.balance ?? this.#balance);
+    const hash = isAffine ? hash32(bucketName(affinity)) : request.hash;
     // A client that has a place of its own keeps it, and whoever only looks sees the rule.
     const isFree = tried.length === 0 && balance !== "ip-hash" && !peek;
-    const step = isFree ? this.#order.spread() : this.#order.stepFor(tried);
+    const order = this.#order;
+    const step = isAffine ? order.affine(affinity, tried, elsewhere) : isFree ? order.spread() : order.stepFor(tried);
     const endpoint = step?.group.pick({ balance, hash, tried, peek, nowMs: this.clock.nowMs() });
-    if (step && endpoint) return { endpoint, reason: step.reason };
+    if (step && endpoint) return { endpoint, reason: step.reason, members: step.group.members };
     return { endpoint: undefined, reason: this.#endpoints.length === 0 ? "NO_ENDPOINT" : "NO_HEALTHY" };
   }
 
@@ -155,8 +147,7 @@ export class Pool implements AdminPool {
 
   /** The choice with every candidate's reason, for explain and trace. Describe it before anything else happens. */
   describe(choice: PoolChoice, tried: readonly Endpoint[], balance = this.#balance): Choice {
-    if (this.#isOrderStale) this.#rebuildOrder();
-    const members = this.#order.membersOf(choice.endpoint, tried);
+    const { members = [] } = choice;
     return describeChoice({ pool: this.name, balance, choice, tried, members, endpoints: this.#endpoints });
   }
 

@@ -140,6 +140,11 @@ export const metricTable = {
     labels: ["pool", "result"],
   },
   watershed_http_retries_total: { type: "counter", help: "Further tries of a request", labels: ["pool", "reason"] },
+  watershed_http_sticky_total: {
+    type: "counter",
+    help: "Requests of sticky pools, by how they came by their bucket",
+    labels: ["pool", "by"],
+  },
   watershed_l4_connections_total: {
     type: "counter",
     help: "Connections that have ended, by outcome",

@@ -57,6 +57,7 @@ function pool(
     essential: service.essential,
     connectionMaxAge: formatDuration(connectionMaxAgeMs),
     ...(service.proxyProtocol && { proxyProtocol: { send: service.proxyProtocol } }),
+    ...(service.stickyCookie !== undefined && { sticky: { cookie: service.stickyCookie } }),
     panicThreshold: 50,
   };
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { compileCacheDir, logFile, overridesFile, projectDir } from "./state.ts";
@@ -38,6 +39,9 @@ export interface SpawnOptions {
   readonly programOf?: (service: string) => string;
 }
 
+/** Of this stack, and of each of its routers whenever it is started again. */
+const stickySecret = randomBytes(32).toString("base64url");
+
 export const programOf = (service: string): string => path.join(projectDir, "services", service, "main.ts");
 
 /** Starts one node. Its output goes to its log file. It has an IPC channel to this process and ends itself when that
@@ -61,6 +65,7 @@ export function startNode(node: NodeToStart, options: SpawnOptions): StackProces
           ...process.env,
           NODE_COMPILE_CACHE: compileCacheDir(options.stateDir),
           WATERSHED_OVERRIDES: overrides,
+          WATERSHED_STICKY_SECRET: process.env["WATERSHED_STICKY_SECRET"] ?? stickySecret,
         },
       },
     );

@@ -11,6 +11,8 @@ export interface ConnectionFacts {
   readonly id: string;
   readonly socket: net.Socket;
   readonly endpoint: Endpoint;
+  /** Whose requests it carries: those of one bucket of users, where the endpoint is told the bucket. */
+  readonly bucket: number | undefined;
   /** Our end: "address:port". */
   readonly local: string;
   /** Monotonic: from then on it takes no further request. */

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { PoolConfig } from "#shared/config/schema/common.ts";
 import type { Clock, Timer } from "#shared/core/clock.ts";
 import type { Random } from "#shared/core/random.ts";
+import { bucketCount, bucketName } from "#shared/endpoint/affinity-order.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import { dial } from "#shared/net/dial.ts";
-import { tlvUniqueId, writeProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
+import { tlvAffinity, tlvUniqueId, writeProxyHeader } from "#shared/proxy-protocol/proxy-protocol.ts";
 import type { Engine } from "#l7-router/engine/engine.ts";
 import { localAddressOf } from "./connection.ts";
 import type { ConnectionFacts, UpstreamConnection } from "./connection.ts";
@@ -19,6 +20,7 @@ export interface ConnectionsOptions {
 }
 
 const idlePerEndpointMax = 128; // what a burst leaves behind; older ones are closed first
+const idleOfBucketsMax = 2 * bucketCount; // of an endpoint that is told buckets: some of each
 const ageJitter = 0.1; // so that connections opened together are not renewed together
 const sweepsPerAge = 20; // idle ones are closed at most a twentieth of their age late
 const sweepMsMin = 20;
@@ -48,12 +50,15 @@ export class Connections {
     return this.#open.size;
   }
 
-  /** The warmest kept connection, if there is one. */
-  take(endpoint: Endpoint): UpstreamConnection | undefined {
+  /** The warmest kept connection, if there is one.
+   * @param bucket of its user, in a sticky pool */
+  take(endpoint: Endpoint, bucket?: number): UpstreamConnection | undefined {
     const idle = this.#idle.get(endpoint);
     if (!idle) return undefined;
     const nowMs = this.#options.clock.nowMs();
-    for (let next = idle.pop(); next; next = idle.pop()) {
+    const told = this.#told(bucket);
+    const nextOf = () => (told === undefined ? idle.pop() : takeLast(idle, told));
+    for (let next = nextOf(); next; next = nextOf()) {
       if (next.isUsable && next.facts.expiresMs > nowMs) return next;
       next.destroy();
     }
@@ -62,7 +67,12 @@ export class Connections {
 
   /** Opens one.
    * @throws {TrafficError} CONNECT_FAILED, CONNECT_TIMEOUT or CLIENT_GONE */
-  async connect(endpoint: Endpoint, timeoutMs: number, signal: AbortSignal): Promise<UpstreamConnection> {
+  async connect(
+    endpoint: Endpoint,
+    timeoutMs: number,
+    signal: AbortSignal,
+    bucket?: number,
+  ): Promise<UpstreamConnection> {
     const { clock, random, config, localAddress, engine } = this.#options;
     const startedMs = clock.nowMs();
     const { host, port } = endpoint;
@@ -73,6 +83,7 @@ export class Connections {
       id: randomUUID(),
       socket,
       endpoint,
+      bucket: this.#told(bucket),
       local: localAddressOf(socket),
       expiresMs: openedMs + config.connectionMaxAgeMs * (1 + ageJitter * (2 * random() - 1)),
       connectMs: openedMs - startedMs,
@@ -86,6 +97,16 @@ export class Connections {
     return connection;
   }
 
+  /** A bucket goes with the connection only where the other end can be told of it. */
+  #told(bucket: number | undefined): number | undefined {
+    return this.#tellsBuckets ? bucket : undefined;
+  }
+
+  get #tellsBuckets(): boolean {
+    const { sticky, proxyProtocol } = this.#options.config;
+    return sticky !== undefined && proxyProtocol?.send === "v2";
+  }
+
   #keep(connection: UpstreamConnection): void {
     const { endpoint, expiresMs } = connection.facts;
     const isTimeOver = expiresMs <= this.#options.clock.nowMs();
@@ -96,7 +117,7 @@ export class Connections {
     let idle = this.#idle.get(endpoint);
     if (!idle) this.#idle.set(endpoint, (idle = []));
     idle.push(connection);
-    if (idle.length > idlePerEndpointMax) idle.shift()?.destroy();
+    if (idle.length > (this.#tellsBuckets ? idleOfBucketsMax : idlePerEndpointMax)) idle.shift()?.destroy();
     this.#sweeping ??= this.#options.clock.after(this.#sweepMs, () => this.#sweep());
   }
 
@@ -171,12 +192,19 @@ export class Connections {
 }
 
 /** The connection is the router's own and carries many clients: the header names the router and the connection. */
-function proxyHeader({ socket, endpoint, id }: ConnectionFacts, version: "v1" | "v2"): Buffer {
+/** The warmest of those that carry this bucket. */
+function takeLast(idle: UpstreamConnection[], bucket: number): UpstreamConnection | undefined {
+  const at = idle.findLastIndex(({ facts }) => facts.bucket === bucket);
+  return at < 0 ? undefined : idle.splice(at, 1)[0];
+}
+
+function proxyHeader({ socket, endpoint, id, bucket }: ConnectionFacts, version: "v1" | "v2"): Buffer {
+  const affinity = bucket === undefined ? [] : [{ type: tlvAffinity, value: Buffer.from(bucketName(bucket)) }];
   return writeProxyHeader({
     version,
     command: "PROXY",
     source: { host: socket.localAddress ?? endpoint.host, port: socket.localPort ?? 0 },
     destination: { host: endpoint.host, port: endpoint.port },
-    tlvs: [{ type: tlvUniqueId, value: Buffer.from(id) }],
+    tlvs: [{ type: tlvUniqueId, value: Buffer.from(id) }, ...affinity],
   });
 }

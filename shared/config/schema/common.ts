@@ -1,16 +1,12 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
+import { durationSchema } from "./duration.ts";
+import { stickySchema } from "./sticky.ts";
 import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
 import { parseBytes } from "#shared/core/bytes.ts";
 import { embeddingFormOf } from "#shared/core/embedded-ipv4.ts";
-import { parseDurationMs } from "#shared/core/duration.ts";
 
-/** "10s", "500ms" → milliseconds. */
-export const durationSchema = z
-  .string()
-  .refine((text) => parseDurationMs(text) !== undefined, "a duration such as 500ms, 10s, 5m, 1h or 7d")
-  .transform((text) => parseDurationMs(text) ?? 0)
-  .meta({ title: "duration", examples: ["500ms", "10s", "5m"] });
+export { durationSchema };
 
 /** A TTL, or another time of the DNS (RFC 2181 §8): "5m" → seconds. */
 export const ttlSecondsSchema = durationSchema
@@ -177,6 +173,11 @@ export const poolSchema = crossCheck(
       .strictObject({ send: proxyVersionSchema.describe("version of the PROXY header that begins every connection") })
       .optional()
       .describe("for endpoints that want to know who connects"),
+    sticky: stickySchema
+      .optional()
+      .describe(
+        "of a router: requests of one user go to one server; its forwarders balance by ip-hash and read PROXY v2",
+      ),
     slowStart: durationSchema.optional().describe("the weight of an endpoint that came back grows over this time"),
     panicThreshold: z
       .int()

@@ -130,6 +130,13 @@ export const l4ForwarderSchema = crossCheck(
             path: ["listeners", i, "address"],
             message: "port 0 cannot be shared by several workers",
           });
+    for (const [name, { sticky }] of Object.entries(config.pools))
+      if (sticky)
+        context.addIssue({
+          code: "custom",
+          path: ["pools", name, "sticky"],
+          message: "a forwarder sees no requests: its router says the affinity, and balance: ip-hash keeps it",
+        });
     const seen = new Set<string>();
     for (const [i, { address, protocol }] of config.listeners.entries()) {
       if (seen.has(`${protocol} ${address}`) && !address.endsWith(":0"))

@@ -15,6 +15,7 @@ import {
   socketAddressSchema,
   workersSchema,
 } from "./common.ts";
+import { ratesSchema } from "./rates.ts";
 import { isRegularExpression, nestsRepetition, openRepetitions } from "./regular-expression.ts";
 import {
   actionKeys,
@@ -122,6 +123,13 @@ export const l7RouterSchema = crossCheck(
       .enum(["wire", "http-proxy"])
       .default("wire")
       .describe("wire: our own HTTP/1.1 engine; http-proxy: the reference, by node:http and that package"),
+    stickySecretFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "secret that signs sticky cookies, the same at every router of a region; a second line is still believed, for a change",
+      ),
     trustedProxies: z.array(cidrSchema).default([]).describe("whose X-Forwarded-* are believed; by default nobody's"),
     geo: geoSchema.prefault({}).describe("where clients are; read only if a route asks for countries"),
     routes: z.array(routeSchema).describe("the first that matches wins; none: 404"),
@@ -137,6 +145,7 @@ export const l7RouterSchema = crossCheck(
         requestsPerSecondPerClient: clientCount
           .optional()
           .describe("of one address, IPv6 of one /64; over it 429; off unless given"),
+        rates: ratesSchema.optional().describe("further rates, which hold for every request"),
         burst: clientCount.optional().describe("requests of one client at once; default: those of one second"),
       })
       .prefault({})

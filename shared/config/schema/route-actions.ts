@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bytesSchema, cidrSchema, countrySchema, durationSchema } from "./common.ts";
+import { ratesSchema } from "./rates.ts";
 
 /** A token: the name of a header, a cookie or a method (RFC 9110 §5.6.2). */
 export const tokenSchema = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a token (RFC 9110 §5.6.2)");
@@ -124,6 +125,7 @@ export const actionKeys = {
   replyHeaders: headerEditsSchema.optional().describe("edits of what the client gets of the server's answer"),
   maintenance: maintenanceSchema.optional().describe("answer 503 while it is on"),
   mirror: mirrorSchema.optional().describe("sends copies of a share of requests elsewhere"),
+  rates: ratesSchema.optional().describe("how often this route may be asked for, beside what holds for every request"),
   fault: faultSchema.optional().describe("delays and aborts a share of requests, for drills"),
 };
 

@@ -10,6 +10,7 @@ import {
 } from "./common.ts";
 import { regionKeys, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 import { matchSchema } from "./l7-router.ts";
+import { tokenSchema } from "./route-actions.ts";
 import { originServices } from "./origin.ts";
 
 export type OriginService = (typeof originServices)[number];
@@ -78,6 +79,11 @@ const serviceSchema = z.strictObject({
   proxyProtocol: proxyVersionSchema
     .optional()
     .describe("version of the PROXY header from router to forwarder to server (HTTP services)"),
+  stickyCookie: tokenSchema
+    .optional()
+    .describe(
+      "users stay with their server by a signed cookie of this name; needs proxyProtocol: v2 and balance: ip-hash",
+    ),
 });
 
 /** topology.yaml: the whole stack, from which the config of every node is derived. */
@@ -232,6 +238,11 @@ function* serviceClashes({ services }: Topology): Iterable<Clash> {
     if (service.essential && !http) yield { path: at("essential"), message: "only an HTTP service can be essential" };
     if (service.proxyProtocol && !http)
       yield { path: at("proxyProtocol"), message: "only HTTP services speak the PROXY protocol" };
+    if (service.stickyCookie !== undefined && (service.proxyProtocol !== "v2" || service.balance !== "ip-hash"))
+      yield {
+        path: at("stickyCookie"),
+        message: "forwarders keep users together only by proxyProtocol: v2 and balance: ip-hash",
+      };
     const { port } = service;
     if (port === undefined) continue;
     const other = port === adminPort ? "the admin listeners" : seen.get(port);
