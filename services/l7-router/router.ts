@@ -181,9 +181,8 @@ export class Router implements Service<L7RouterConfig> {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#entrances.close();
-    const closing = [...this.#listeners.values()].map((listener) => listener.close());
-    for (const listener of this.#listeners.values()) listener.destroy(); // Nobody waits for a client's word.
-    await Promise.all(closing);
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    for (const listener of this.#listeners.values()) listener.destroy();
     for (const { pool, connections } of this.#snapshot.pools.values()) {
       pool.stop();
       connections.destroy();

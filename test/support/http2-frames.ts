@@ -26,7 +26,7 @@ export class FrameClient implements Disposable {
   private constructor(socket: net.Socket) {
     this.socket = socket;
     socket.on("error", () => {});
-    socket.on("data", (chunk) => this.#read(chunk));
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("close", () => {
       this.#isOver = true;
       this.#wake();

@@ -9,6 +9,8 @@ type Client =
   | "named-checkzone"
   | "dnsperf"
   | "curl"
+  | "h2load"
+  | "chromium"
   | "redis-cli"
   | "gdnsd";
 

@@ -28,7 +28,6 @@ export interface ListenerLimits {
 
 export interface AcceptorOptions {
   readonly limits: ListenerLimits;
-  readonly sharing: Sharing | undefined;
   readonly clock: Clock;
   readonly wheel: Wheel;
   /** A request's head has come. Never throws.
@@ -59,9 +58,8 @@ export interface Acceptor {
   accept(socket: Socket, facts: ClientFacts, first: Buffer | undefined): void;
   /** New limits count from the next connection, or the next head. */
   setLimits(limits: ListenerLimits): void;
-  /** Ends connections without a request; the others end after their next answer.
-   * @returns once every client has been told so, where its version of HTTP has a word for it */
-  end(): Promise<void>;
+  /** Ends connections without a request; the others end after their next answer, or after those under way. */
+  end(): void;
   destroy(): void;
 }
 

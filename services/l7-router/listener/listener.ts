@@ -74,13 +74,13 @@ export class Listener implements ArrivalOwner {
     this.#http2.setLimits(limits);
   }
 
-  /** Stops accepting, and ends connections without a request; the others end after their next answer.
-   * @returns once every client of HTTP/2 knows that it must open another connection */
+  /** Stops accepting, and ends connections without a request; the others end after their next answer. */
   async close(): Promise<void> {
     await this.#tcp?.close();
     this.#tlsServer?.close();
     for (const arrival of this.#arrivals) arrival.endIfIdle();
-    await Promise.all([this.#http1.end(), this.#http2.end()]);
+    this.#http1.end();
+    this.#http2.end();
   }
 
   /** Cuts every connection. */

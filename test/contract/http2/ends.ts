@@ -10,37 +10,28 @@ import { Rig } from "../engine/rig.ts";
 const silent: Script = { onRequest: () => {} };
 const get = [":method", "GET", ":path", "/", ":scheme", "http", ":authority", "www.stream.test"];
 const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const allStreams = 2_147_483_647;
 
 const lastStreamOf = (payload: Buffer) => payload.readUInt32BE(0);
 
 /** How connections end without losing a request. */
 export function describeHttp2Ends(engine: EngineName): void {
   describe("drain and reload", () => {
-    it("says first that it will end, and ends once that was heard and every request is answered", async () => {
+    it("tells its clients which requests it has taken, answers those, and ends", async () => {
       await using rig = await Rig.start({ engine, scripts: [silent] });
       using client = await FrameClient.connect(rig.address);
       client.request(1, get);
-      await rig.backend.until(() => rig.backend.requests.length === 1);
-      const finished = rig.router.finish();
-      const notice = await client.until(({ type: kind }) => kind === type.goaway);
-      expect(notice && [codeOf(notice), lastStreamOf(notice.payload)]).toEqual([
-        constants.NGHTTP2_NO_ERROR,
-        allStreams,
-      ]);
-      client.request(3, get); // It was on its way before the notice came.
-      const ping = await client.until(({ type: kind, flags }) => kind === type.ping && (flags & flag.ack) === 0);
-      if (ping) client.send(type.ping, flag.ack, 0, ping.payload);
+      client.request(3, get);
       await rig.backend.until(() => rig.backend.requests.length === 2);
-      const last = await client.until(
-        ({ type: kind, payload }) => kind === type.goaway && lastStreamOf(payload) !== allStreams,
-      );
-      expect(last && [codeOf(last), lastStreamOf(last.payload)]).toEqual([constants.NGHTTP2_NO_ERROR, 3]);
+      const finished = rig.router.finish();
+      const goaway = await client.until(({ type: kind }) => kind === type.goaway);
+      expect(goaway && [codeOf(goaway), lastStreamOf(goaway.payload)]).toEqual([constants.NGHTTP2_NO_ERROR, 3]);
+      client.request(5, get); // It may be sent again on another connection: nobody has seen it.
       for (const { socket } of rig.backend.requests) socket.write(answer);
       for (const stream of [1, 3])
         expect(await client.until((frame) => frame.stream === stream && (frame.flags & flag.end) > 0)).toBeDefined();
       await client.until(() => false);
       await finished;
+      expect(rig.backend.requests).toHaveLength(2);
     });
 
     it("while draining, an answer tells its connection to end", async () => {
@@ -53,15 +44,15 @@ export function describeHttp2Ends(engine: EngineName): void {
       expect(notice && codeOf(notice)).toBe(constants.NGHTTP2_NO_ERROR);
     });
 
-    it("a client that never hears of it is cut off with the others that stay idle", async () => {
+    it("idle connections end at once", async () => {
       await using rig = await Rig.start({ engine });
       using client = await FrameClient.connect(rig.address);
       client.request(1, get);
       await client.until(({ type: kind, flags }) => kind === type.data && (flags & flag.end) > 0);
       await rig.router.finish();
+      const goaway = await client.until(({ type: kind }) => kind === type.goaway);
+      expect(goaway && [codeOf(goaway), lastStreamOf(goaway.payload)]).toEqual([constants.NGHTTP2_NO_ERROR, 1]);
       await client.until(() => false);
-      const goaways = client.frames.filter(({ type: kind }) => kind === type.goaway);
-      expect(goaways.slice(0, 2).map(({ payload }) => lastStreamOf(payload))).toEqual([allStreams, 1]);
     });
 
     it("a reload leaves connections and streams alone", async () => {
@@ -89,10 +80,7 @@ export function describeHttp2Ends(engine: EngineName): void {
       client.request(1, get);
       await rig.backend.until(() => rig.backend.requests.length === 1);
       const config = { listeners: [{ address: "127.0.0.2:0" }], engine, node: "router-1", routes: [], pools: {} };
-      const reloaded = rig.router.reload(l7RouterSchema.parse(config));
-      const ping = await client.until(({ type: kind, flags }) => kind === type.ping && (flags & flag.ack) === 0);
-      if (ping) client.send(type.ping, flag.ack, 0, ping.payload);
-      await reloaded;
+      await rig.router.reload(l7RouterSchema.parse(config));
       rig.backend.requests[0]?.socket.write(answer);
       expect(await client.until(({ flags, stream }) => stream === 1 && (flags & flag.end) > 0)).toBeDefined();
       await client.until(() => false);

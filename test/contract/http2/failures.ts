@@ -111,7 +111,7 @@ export function describeHttp2Failures(engine: EngineName): void {
       expect(statuses).toEqual([200, 200]);
       const posts: number[] = [];
       for (let i = 0; i < 2; i++) posts.push((await client.ask({ method: "POST", body: "x" })).status);
-      expect(posts.toSorted()).toEqual([200, 502]);
+      expect(new Set(posts)).toEqual(new Set([200, 502]));
     });
 
     it("a client whose window is shut: the server is paused, and the stream is reset in the end", async () => {

@@ -30,7 +30,7 @@ export class Http2Acceptor implements Acceptor, Http2Owner {
     }
     const client = new Http2Client(socket, facts, this);
     this.#clients.add(client);
-    if (this.#isEnding) void client.end();
+    if (this.#isEnding) client.end();
   }
 
   get connectionCount(): number {
@@ -45,9 +45,9 @@ export class Http2Acceptor implements Acceptor, Http2Owner {
     this.#limits = limits;
   }
 
-  async end(): Promise<void> {
+  end(): void {
     this.#isEnding = true;
-    await Promise.all(Array.from(this.#clients, (client) => client.end()));
+    for (const client of this.#clients) client.end();
   }
 
   destroy(): void {

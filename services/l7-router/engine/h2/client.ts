@@ -35,10 +35,7 @@ const invalidFramesMax = 100; // such as empty DATA (CVE-2019-9518); none comes 
 const controlBurst = 64; // PING and SETTINGS: clients measure the way and renew their windows
 const controlsPerSecond = 10;
 const sessionMegabytesMax = 10; // as node:http2 itself: heads, frames and bytes that wait, of all streams
-const lastWordMs = 1_000; // for a client to take in that the connection ends: more than one way there and back
 const lingerMs = 5_000; // as nginx' lingering_timeout
-// GOAWAY, no error, up to the last stream there can be: a notice (RFC 9113 §6.8).
-const goawayNotice = Buffer.from("000008070000000000" + "7fffffff" + "00000000", "hex");
 const tooLarge = refusal(431, "HEADERS_TOO_LARGE", "the head is too large");
 const floodError = new Error("too many PING or SETTINGS frames");
 
@@ -50,7 +47,6 @@ export class Http2Client extends Deadline implements StreamOwner {
   readonly #session: ServerHttp2Session;
   readonly #requests = new Set<Http2Downstream>();
   readonly #controls: TokenBucket;
-  #ending: Promise<void> | undefined;
   #isOver = false;
 
   constructor(socket: Socket, facts: ClientFacts, owner: Http2Owner) {
@@ -85,10 +81,13 @@ export class Http2Client extends Deadline implements StreamOwner {
     owner.wheel.arm(this, owner.limits.headMs);
   }
 
-  /** The client opens no further request: it is told so in a way that loses none that is on its way to us (RFC 9113 §6.8).
-   * @returns when it has taken it in, or had the time to */
-  end(): Promise<void> {
-    return (this.#ending ??= this.#sayGoodbye());
+  /** Requests under way are answered. One that the client has sent since is not served; the client knows so, and may send
+   * it again on another connection whatever its method (RFC 9113 §6.8). */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#session.close();
+    if (this.#requests.size === 0) this.#owner.wheel.arm(this, lingerMs);
   }
 
   destroy(): void {
@@ -100,7 +99,7 @@ export class Http2Client extends Deadline implements StreamOwner {
   }
 
   onLastAnswer(): void {
-    if (this.#owner.isDraining()) void this.end();
+    if (this.#owner.isDraining()) this.end();
   }
 
   onClosed(request: Http2Downstream): void {
@@ -111,7 +110,7 @@ export class Http2Client extends Deadline implements StreamOwner {
   override onDue(): void {
     if (this.#isOver) return this.destroy();
     if (this.#requests.size > 0) return this.#owner.wheel.arm(this, this.#owner.limits.idleMs); // They have their own.
-    this.#close();
+    this.end();
   }
 
   #take(stream: ServerHttp2Stream, lines: HeaderList): void {
@@ -133,31 +132,6 @@ export class Http2Client extends Deadline implements StreamOwner {
     refill(this.#controls, this.#owner.clock.nowMs(), controlsPerSecond, controlBurst);
     this.#controls.tokens--;
     if (this.#controls.tokens < 0) this.#session.destroy(floodError, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-
-  async #sayGoodbye(): Promise<void> {
-    const session = this.#session;
-    if (session.destroyed) return;
-    // By ourselves: once node:http2 has sent one, it takes no further request. It writes whole frames at a time.
-    this.#socket.write(goawayNotice);
-    await new Promise<void>((resolve) => {
-      const timer = this.#owner.clock.after(lastWordMs, resolve);
-      const heard = () => {
-        timer.cancel();
-        resolve();
-      };
-      // What comes before the answer to this was sent before the client knew.
-      session.ping(heard);
-      session.once("close", heard);
-    });
-    this.#close();
-  }
-
-  /** Requests under way are answered, none is taken any more. */
-  #close(): void {
-    this.#isOver = true;
-    this.#session.close();
-    if (this.#requests.size === 0) this.#owner.wheel.arm(this, lingerMs);
   }
 
   #closed(): void {

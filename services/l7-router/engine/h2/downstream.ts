@@ -166,8 +166,7 @@ export class Http2Downstream implements Downstream {
   #respond(status: number, headers: HeaderList, options: object, close: boolean): void {
     if (this.#stream.closed) return; // 'close' is on its way.
     try {
-      // The types know no list here.
-      this.#stream.respond(answerLines(status, headers) as never, options);
+      this.#stream.respond(answerLines(status, headers), options);
     } catch (cause) {
       throw invalidAnswer("a header of the answer is invalid", cause);
     }

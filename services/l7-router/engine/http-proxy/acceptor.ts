@@ -76,7 +76,7 @@ export class NodeAcceptor implements Acceptor {
     server.keepAliveTimeout = limits.idleMs;
   }
 
-  async end(): Promise<void> {
+  end(): void {
     this.#isEnding = true;
     this.#server.closeIdleConnections();
   }

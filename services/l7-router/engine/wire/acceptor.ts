@@ -46,7 +46,7 @@ export class WireAcceptor implements Acceptor, ClientOwner {
     this.#bounds = boundsOf(limits);
   }
 
-  async end(): Promise<void> {
+  end(): void {
     this.#isEnding = true;
     for (const client of this.#clients) client.endIfIdle();
   }
