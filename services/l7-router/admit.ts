@@ -1,6 +1,6 @@
 import type { HeaderEdits, MirrorConfig } from "#shared/config/schema/route-actions.ts";
 import { assert } from "#shared/core/error.ts";
-import type { TlsFacts } from "./engine/listener-tls.ts";
+import type { TlsFacts } from "./listener/tls.ts";
 import { entranceRefusal } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import type { RequestHead } from "./head.ts";

@@ -1,13 +1,22 @@
+import type { Http2Stream } from "node:http2";
 import { Socket } from "node:net";
+import { addAbortSignal } from "node:stream";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 
 const lingerMs = 5_000; // as nginx' lingering_timeout
 
-/** Cuts the connection so that what was sent never looks whole: by a reset, or under TLS by no close_notify. */
+/** Cuts the connection so that what was sent never looks whole: by a reset, or under TLS by no close_notify. Of HTTP/2 it
+ * is one stream, and its reset says CANCEL (RFC 8441 §5). */
 export function reset(stream: Duplex): void {
+  // Not close(CANCEL): that would end the stream well first.
+  if (isHttp2(stream)) return void addAbortSignal(AbortSignal.abort(), stream);
   if (stream instanceof Socket && !(stream instanceof TLSSocket) && !stream.destroyed) stream.resetAndDestroy();
   else stream.destroy();
+}
+
+function isHttp2(stream: Duplex): stream is Http2Stream {
+  return "rstCode" in stream;
 }
 
 /** From now on the end of the answer ends only our side; what the client still sends is read and thrown away for a

@@ -1,5 +1,5 @@
 import { formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
-import type { ListenerTls, TlsFacts } from "./engine/listener-tls.ts";
+import type { ListenerTls, TlsFacts } from "./listener/tls.ts";
 import type { RequestHead } from "./head.ts";
 import { keyOf } from "./headers.ts";
 import type { Passage } from "./passage.ts";

@@ -5,7 +5,7 @@ import type { CertificateTexts, ReadCertificates } from "#shared/net/certificate
 import { makeDemoCertificate } from "#shared/net/demo-certificate.ts";
 import type { Host } from "#shared/server/service.ts";
 import { watchFile } from "#shared/server/watch.ts";
-import type { ListenerTls } from "./engine/listener-tls.ts";
+import type { ListenerTls } from "./listener/tls.ts";
 import type { Entrance } from "./entrance.ts";
 
 /** By the address of their listener: read and checked, not in use yet. */
@@ -14,6 +14,7 @@ export type PreparedEntrances = ReadonlyMap<string, PreparedEntrance>;
 interface PreparedEntrance {
   readonly entrance: Entrance;
   readonly read: ReadCertificates | undefined;
+  readonly h2c: boolean;
 }
 
 const plain: Entrance = { tls: undefined, hsts: undefined, redirectPort: undefined };
@@ -41,11 +42,11 @@ export class Entrances {
   async prepare(config: L7RouterConfig): Promise<PreparedEntrances> {
     const prepared = new Map<string, PreparedEntrance>();
     for (const listener of config.listeners) {
-      const { address } = listener;
+      const { address, h2c } = listener;
       const former = this.#entrances.get(address);
       checkUnchanged(listener, former);
       const read = await this.#read(listener, config);
-      prepared.set(address, { read, entrance: entranceOf(listener, read, former, this.#host.seed) });
+      prepared.set(address, { read, h2c, entrance: entranceOf(listener, read, former, this.#host.seed) });
     }
     return prepared;
   }
@@ -63,8 +64,8 @@ export class Entrances {
   status(address: string): Record<string, unknown> {
     const { tls, hsts, redirectPort } = this.of(address);
     if (!tls) return redirectPort === undefined ? {} : { redirectToHttps: redirectPort };
-    const { certificates, clientCertificates } = tls;
-    return { tls: { certificates: certificates.status(), clientCertificates, hsts: hsts ?? null } };
+    const { certificates, clientCertificates, http2 } = tls;
+    return { tls: { certificates: certificates.status(), clientCertificates, http2, hsts: hsts ?? null } };
   }
 
   close(): void {
@@ -116,6 +117,8 @@ function checkUnchanged({ address, tls }: ListenerConfig, former: Entrance | und
     throw new UsageError(`listeners: tls of ${address} changes only by a restart`);
   if (tls && former.tls?.clientCertificates !== wishOf(tls.clientCertificates))
     throw new UsageError(`listeners: clientCertificates of ${address} change only by a restart`);
+  if (tls && former.tls?.http2 !== tls.http2)
+    throw new UsageError(`listeners: http2 of ${address} changes only by a restart`);
 }
 
 function entranceOf(
@@ -127,7 +130,7 @@ function entranceOf(
   if (!tls || !read) return { tls: undefined, hsts: undefined, redirectPort: redirectToHttps };
   const certificates = former?.tls?.certificates ?? new Certificates(read, seed);
   return {
-    tls: { certificates, clientCertificates: wishOf(tls.clientCertificates) },
+    tls: { certificates, clientCertificates: wishOf(tls.clientCertificates), http2: tls.http2 },
     hsts: tls.hsts && hstsOf(tls.hsts),
     redirectPort: undefined,
   };

@@ -13,7 +13,7 @@ export const headerLinesMax = 128; // a little over what Apache (100), HAProxy (
 export interface RawHead {
   readonly method: string;
   readonly target: string;
-  /** "1.1" */
+  /** "1.1", or "2" for what HTTP/2 carries, in the words of HTTP/1.1. */
   readonly version: string;
   readonly headers: HeaderList;
 }
@@ -26,7 +26,7 @@ export type Framing =
 
 /** A request's head that passed every check, in the one form that is matched and forwarded. */
 export interface RequestHead extends Routable {
-  readonly version: "1.0" | "1.1";
+  readonly version: "1.0" | "1.1" | "2";
   readonly headers: HeaderList;
   /** What goes to the server: normalised path and query as it came; "*" only for OPTIONS. */
   readonly target: string;
@@ -68,7 +68,8 @@ export function readHead(raw: RawHead, limits: { readonly targetBytes: number })
   if ("status" in authority) return { ok: false, refusal: authority };
   const framing = readFraming(raw, seen);
   if ("status" in framing) return { ok: false, refusal: framing };
-  const isCurrent = raw.version === "1.1";
+  const version = raw.version === "1.1" || raw.version === "2" ? raw.version : "1.0";
+  const isCurrent = version !== "1.0";
   const asksToUpgrade = seen.upgrade.length > 0 && seen.connection.includes("upgrade");
   const upgrade = isCurrent && asksToUpgrade && seen.upgrade.includes("websocket");
   const refused = checkHeaders(isCurrent, seen) ?? (upgrade ? checkUpgrade(raw, framing) : undefined);
@@ -77,7 +78,7 @@ export function readHead(raw: RawHead, limits: { readonly targetBytes: number })
     ok: true,
     head: {
       method,
-      version: isCurrent ? "1.1" : "1.0",
+      version,
       headers,
       seen,
       target: target.query === "" ? target.path : `${target.path}?${target.query}`,
@@ -107,7 +108,8 @@ export function asksForWebSocket(raw: Pick<RawHead, "version" | "headers">): boo
 
 function checkStart(raw: RawHead, limits: { readonly targetBytes: number }): Refusal | undefined {
   if (raw.version === "0.9") return bad("HTTP/0.9 is not served");
-  if (raw.version !== "1.1" && raw.version !== "1.0") return refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only");
+  if (raw.version !== "1.1" && raw.version !== "1.0" && raw.version !== "2")
+    return refusal(505, "BAD_REQUEST", "HTTP/1.1 and 1.0 only");
   if (raw.method === "TRACE" || raw.method === "CONNECT")
     return refusal(405, "METHOD_REFUSED", `${raw.method} is not served`, [
       "Allow",
@@ -148,7 +150,7 @@ function readAuthority(
 ): (Authority & { text: string }) | Refusal {
   if (hosts.length > 1) return bad("more than one Host");
   const own = hosts[0]?.trim();
-  if (own === undefined && raw.version === "1.1") return bad("no Host");
+  if (own === undefined && raw.version !== "1.0") return bad("no Host");
   const ofHost = own === undefined ? undefined : parseAuthority(own);
   if (own !== undefined && !ofHost) return bad("an invalid Host");
   const text = ofTarget ?? own;

@@ -1,5 +1,5 @@
 import type { RequestHead } from "./head.ts";
-import type { TlsFacts } from "./engine/listener-tls.ts";
+import type { TlsFacts } from "./listener/tls.ts";
 import { forwardedHeaders } from "./policy/forwarded-headers.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import { randomHex } from "./random-hex.ts";

@@ -6,13 +6,14 @@ import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { Host, Service } from "#shared/server/service.ts";
 import { AccessLog } from "./access-log/access-log.ts";
-import type { Engine, Listener, ListenerLimits } from "./engine/engine.ts";
+import type { Engine, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
 import { Entrances } from "./entrances.ts";
 import type { PreparedEntrances } from "./entrances.ts";
 import { explain } from "./explain.ts";
 import { Ride } from "./forward.ts";
 import { BodyRoom } from "./held-body.ts";
+import { Listener } from "./listener/listener.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Mirrors } from "./mirror.ts";
 import { healthOf } from "./own-answers.ts";
@@ -219,14 +220,17 @@ export class Router implements Service<L7RouterConfig> {
   }
 
   async #open(address: string, entrances: PreparedEntrances): Promise<void> {
-    const listener = this.#engine.createListener({
+    const listener = new Listener({
       address,
+      engine: this.#engine,
       tls: entrances.get(address)?.entrance.tls,
+      h2c: entrances.get(address)?.h2c ?? true,
       limits: limitsOf(this.#snapshot.config),
       sharing: this.#host.sharing,
       clock: this.#host.clock,
       wheel: this.#wheel,
       serve: (downstream, last) => new Ride(downstream, this.#site, this.#entrances.of(address), last),
+      isDraining: () => this.#draining,
       onRefused: ({ reason }) => this.#host.metrics.count("watershed_http_replies_total", { reason }),
       onHandshakeFailed: () => this.#host.metrics.count("watershed_http_handshakes_failed_total", {}),
     });

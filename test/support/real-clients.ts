@@ -10,6 +10,8 @@ type Client =
   | "named-checkzone"
   | "dnsperf"
   | "curl"
+  | "h2load"
+  | "chromium"
   | "redis-cli"
   | "gdnsd"
   | "pdns_server";

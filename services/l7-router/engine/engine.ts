@@ -1,19 +1,19 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#shared/core/clock.ts";
 import type { TrafficError } from "#shared/core/error.ts";
-import type { Sharing } from "#shared/net/listen.ts";
 import type { Framing, RawHead } from "#l7-router/head.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 import type { Refusal } from "#l7-router/refusal.ts";
 import type { ConnectionFacts, UpstreamConnection } from "#l7-router/upstream/connection.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
-import type { ListenerTls, TlsFacts } from "./listener-tls.ts";
+import type { TlsFacts } from "#l7-router/listener/tls.ts";
 
 /** Speaks HTTP/1.1 to clients and to servers, and decides nothing: that is forward.ts. What one engine does, every engine
  * does: test/contract/engine.test.ts. */
 export interface Engine {
   readonly name: string;
-  createListener(options: ListenerOptions): Listener;
+  createAcceptor(options: AcceptorOptions): Acceptor;
   /** A connection that was just opened becomes one that carries requests. */
   adopt(facts: ConnectionFacts): UpstreamConnection;
 }
@@ -26,12 +26,8 @@ export interface ListenerLimits {
   readonly idleMs: number;
 }
 
-export interface ListenerOptions {
-  readonly address: string;
-  /** Without it plain HTTP. */
-  readonly tls: ListenerTls | undefined;
+export interface AcceptorOptions {
   readonly limits: ListenerLimits;
-  readonly sharing: Sharing | undefined;
   readonly clock: Clock;
   readonly wheel: Wheel;
   /** A request's head has come. Never throws.
@@ -40,33 +36,36 @@ export interface ListenerOptions {
   serve(downstream: Downstream, last: boolean): DownstreamTaker;
   /** Bytes that were no request were answered so. */
   onRefused(refused: Refusal): void;
-  /** A client did not get as far as HTTP. */
-  onHandshakeFailed(): void;
+  /** From the moment on that this is true, every answer ends its connection. */
+  isDraining(): boolean;
 }
 
-/** An accepting socket and its connections. */
-export interface Listener {
-  /** The real "address:port". */
-  readonly address: string;
-  readonly connectionCount: number;
-  /** @throws {UsageError} naming address and port, if it is taken or not ours */
-  listen(): Promise<void>;
-  /** New limits count from the next connection, or the next head. */
-  setLimits(limits: ListenerLimits): void;
-  /** Stops accepting, and ends connections without a request; the others end after their next answer. */
-  close(): Promise<void>;
-  destroy(): void;
-}
-
-/** The client's side of one request. Nothing in here throws, and a command that comes too late does nothing. */
-export interface Downstream {
-  readonly head: RawHead;
+/** What is known of a client's connection once it is open. */
+export interface ClientFacts {
   /** Address of the other end, without port. */
   readonly peer: string;
   /** Our "address:port" that the client has reached. */
   readonly local: string;
   /** What TLS says of the connection; undefined without. */
   readonly tls: TlsFacts | undefined;
+}
+
+/** Speaks one version of HTTP on connections that a listener has accepted. */
+export interface Acceptor {
+  /** Of those that are still connections of HTTP. */
+  readonly connectionCount: number;
+  /** @param first bytes that have come already */
+  accept(socket: Socket, facts: ClientFacts, first: Buffer | undefined): void;
+  /** New limits count from the next connection, or the next head. */
+  setLimits(limits: ListenerLimits): void;
+  /** Ends connections without a request; the others end after their next answer, or after those under way. */
+  end(): void;
+  destroy(): void;
+}
+
+/** The client's side of one request. Nothing in here throws, and a command that comes too late does nothing. */
+export interface Downstream extends ClientFacts {
+  readonly head: RawHead;
   /** Every byte of the request has come. */
   readonly isWhole: boolean;
   /** Bytes of the final answer have gone out. */

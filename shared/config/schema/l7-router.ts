@@ -77,6 +77,7 @@ export const listenerTlsSchema = z.strictObject({
     .optional()
     .describe("that a demo certificate is for; default: the hosts of the routes, and localhost"),
   minVersion: minVersionSchema,
+  http2: z.boolean().default(true).describe("offers HTTP/2 beside HTTP/1.1 (ALPN); changes only by a restart"),
   clientCertificates: z
     .strictObject({
       ca: z.string().min(1).describe("file in PEM: who may have signed them; read again when it changes"),
@@ -99,6 +100,10 @@ const listenerSchema = crossCheck(
   z.strictObject({
     address: socketAddressSchema.describe("where it accepts connections"),
     tls: listenerTlsSchema.optional().describe("HTTPS; without it plain HTTP"),
+    h2c: z
+      .boolean()
+      .default(true)
+      .describe("takes HTTP/2 by prior knowledge, without tls; of a listener that is open it stays as it is"),
     redirectToHttps: z
       .int()
       .min(1)
@@ -118,7 +123,7 @@ export const l7RouterSchema = crossCheck(
   z.strictObject({
     ...nodeKeys,
     workers: workersSchema,
-    listeners: z.array(listenerSchema).min(1).describe("HTTP/1.1"),
+    listeners: z.array(listenerSchema).min(1).describe("HTTP/1.1 and HTTP/2"),
     engine: z
       .enum(["wire", "http-proxy"])
       .default("wire")

@@ -8,8 +8,8 @@ import type { Framing, RawHead } from "#l7-router/head.ts";
 import type { HeaderList } from "#l7-router/headers.ts";
 import { Informations } from "#l7-router/informations.ts";
 import { invalidAnswer } from "#l7-router/upstream/connection.ts";
-import type { AnswerHead, Downstream, DownstreamTaker } from "../engine.ts";
-import type { TlsFacts } from "../listener-tls.ts";
+import type { AnswerHead, ClientFacts, Downstream, DownstreamTaker } from "../engine.ts";
+import type { TlsFacts } from "#l7-router/listener/tls.ts";
 import type { EarlyBytes } from "./bare.ts";
 
 /** The client's side of one request on node:http. */
@@ -36,7 +36,7 @@ export class NodeDownstream implements Downstream {
     message: IncomingMessage,
     response: ServerResponse,
     socket: Duplex,
-    ends: { readonly peer: string; readonly local: string; readonly tls: TlsFacts | undefined },
+    facts: ClientFacts,
     early?: EarlyBytes,
   ) {
     this.head = {
@@ -48,9 +48,9 @@ export class NodeDownstream implements Downstream {
     this.message = message;
     this.#early = early;
     this.#socket = socket;
-    this.peer = ends.peer;
-    this.local = ends.local;
-    this.tls = ends.tls;
+    this.peer = facts.peer;
+    this.local = facts.local;
+    this.tls = facts.tls;
     this.#response = response;
     message.on("error", () => {}); // A lost client is told by its response.
     response.on("error", () => {});

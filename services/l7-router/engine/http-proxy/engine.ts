@@ -1,6 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { HttpProxyConnection } from "./connection.ts";
-import { NodeListener } from "./listener.ts";
+import { NodeAcceptor } from "./acceptor.ts";
 import { createProxyServer } from "./load.ts";
 
 /** The reference: node:http listens, http-proxy 1.18.1 sends the request. Connection, head, framing and the answer are ours
@@ -10,7 +10,7 @@ export function createHttpProxyEngine(): Engine {
   const proxy = createProxyServer();
   return {
     name: "http-proxy",
-    createListener: (options) => new NodeListener(options),
+    createAcceptor: (options) => new NodeAcceptor(options),
     adopt: (facts) => new HttpProxyConnection(facts, proxy),
   };
 }

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import { reset } from "#l7-router/end.ts";
 import { clientGone } from "#l7-router/failures.ts";
 import type { Framing, RawHead } from "#l7-router/head.ts";
@@ -12,8 +11,7 @@ import type { Refusal } from "#l7-router/refusal.ts";
 import { rawReply } from "#l7-router/reply.ts";
 import { Deadline } from "#l7-router/wheel.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
-import type { AnswerHead, Downstream, DownstreamTaker, ListenerLimits } from "../engine.ts";
-import { tlsFactsOf } from "../listener-tls.ts";
+import type { AnswerHead, ClientFacts, Downstream, DownstreamTaker, ListenerLimits } from "../engine.ts";
 import { BodyReader } from "./body-reader.ts";
 import { HeadParser } from "./head-parser.ts";
 import type { HeadBounds } from "./head-parser.ts";
@@ -62,18 +60,16 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
   #isUpgrading = false;
   #informations: Informations | undefined;
 
-  constructor(socket: Socket, owner: ClientOwner) {
+  constructor(socket: Socket, { peer, local, tls }: ClientFacts, owner: ClientOwner) {
     super();
     this.#socket = socket;
     this.#owner = owner;
     this.#outbox = new Outbox(socket, this);
     this.#parser = new HeadParser("request", owner.bounds);
-    const bytes = parseAddress(socket.remoteAddress ?? "");
-    this.peer = bytes ? formatAddress(bytes) : "";
-    this.local = formatSocketAddress(socket.localAddress ?? "", socket.localPort ?? 0);
-    this.tls = tlsFactsOf(socket);
-    socket.on("error", () => {}); // A reset is told by 'close'.
-    socket.on("data", this.#onData);
+    this.peer = peer;
+    this.local = local;
+    this.tls = tls;
+    socket.on("data", this.receive);
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
     owner.wheel.arm(this, owner.limits.headMs);
@@ -98,7 +94,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
 
   // What comes.
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly receive = (chunk: Buffer): void => {
     if (this.#isDeaf) return;
     this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
     this.#step();
@@ -255,7 +251,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     this.#owner.wheel.disarm(this);
     this.#outbox.add(`HTTP/1.1 101 Switching Protocols\r\n${textOfLines(headers)}\r\n`);
     this.#outbox.flushNow();
-    socket.off("data", this.#onData);
+    socket.off("data", this.receive);
     socket.off("end", this.#onEnd);
     socket.pause();
     if (this.#held) socket.unshift(this.#held);

@@ -8,6 +8,8 @@ export interface ListenerTls {
   readonly certificates: Certificates;
   /** Whether clients are asked for a certificate, and whether they are served without one. */
   readonly clientCertificates: "none" | "optional" | "required";
+  /** HTTP/2 is offered beside HTTP/1.1, and preferred. */
+  readonly http2: boolean;
 }
 
 /** What TLS says of a client's connection. */
@@ -25,13 +27,14 @@ export interface ClientCertificate {
   readonly der: string;
 }
 
-/** For node:tls and node:https.
- * @param handshakeMs that a handshake may take */
-export function tlsOptions({ certificates, clientCertificates }: ListenerTls, handshakeMs: number): TlsOptions {
+const neverMs = 2_147_483_647; // the longest timer
+
+/** For node:tls. Whoever accepts the connection limits the time of its handshake: that of node:tls could not be changed. */
+export function tlsOptions({ certificates, clientCertificates, http2 }: ListenerTls): TlsOptions {
   return {
     ...certificates.serverOptions,
-    ALPNProtocols: ["http/1.1"],
-    handshakeTimeout: handshakeMs,
+    ALPNProtocols: http2 ? ["h2", "http/1.1"] : ["http/1.1"],
+    handshakeTimeout: neverMs,
     requestCert: clientCertificates !== "none",
     rejectUnauthorized: clientCertificates === "required",
   };

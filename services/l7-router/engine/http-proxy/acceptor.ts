@@ -1,20 +1,12 @@
 import { STATUS_CODES, createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { createServer as createTlsServer } from "node:https";
-import type { Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { formatAddress, formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
-import { trafficLimit } from "#shared/net/connection-limit.ts";
-import type { TcpListener } from "#shared/net/listen.ts";
-import { listenServer } from "#shared/net/listen.ts";
 import { linger, reset } from "#l7-router/end.ts";
 import { asksForWebSocket } from "#l7-router/head.ts";
 import { rawReply } from "#l7-router/reply.ts";
 import { RefusedError } from "#l7-router/refusal.ts";
-import type { Listener, ListenerLimits, ListenerOptions } from "../engine.ts";
-import { tlsFactsOf, tlsOptions } from "../listener-tls.ts";
-import type { ListenerTls, TlsFacts } from "../listener-tls.ts";
+import type { Acceptor, AcceptorOptions, ClientFacts, ListenerLimits } from "../engine.ts";
 import { EarlyBytes, responseOnBareSocket } from "./bare.ts";
 import { refusalOfClientError } from "./client-error.ts";
 import { NodeDownstream } from "./downstream.ts";
@@ -25,25 +17,21 @@ const headCheckMs = 500; // how much later than its limit a slow head may be not
 /** One connection of a client. */
 interface Connection {
   readonly turns: Turns;
-  readonly peer: string;
-  readonly local: string;
-  readonly tls: TlsFacts | undefined;
+  readonly facts: ClientFacts;
   current: NodeDownstream | undefined;
 }
 
-/** An HTTP/1.1 listener: node:http's strict parser, our answers. */
-export class NodeListener implements Listener {
-  readonly #server: Server | TlsServer;
-  readonly #options: ListenerOptions;
+/** HTTP/1.1 by node:http's strict parser, with our answers. */
+export class NodeAcceptor implements Acceptor {
+  readonly #server: Server;
+  readonly #options: AcceptorOptions;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #sockets = new Set<Socket>();
-  #listener: TcpListener | undefined;
-  #isClosing = false;
+  #isEnding = false;
 
-  constructor(options: ListenerOptions) {
+  constructor(options: AcceptorOptions) {
     this.#options = options;
-    const { tls, limits } = options;
-    const http = {
+    this.#server = createServer({
       insecureHTTPParser: false,
       requireHostHeader: false, // We say why ourselves.
       connectionsCheckingInterval: headCheckMs,
@@ -51,11 +39,8 @@ export class NodeListener implements Listener {
       keepAliveTimeoutBuffer: 0,
       shouldUpgradeCallback: (message: IncomingMessage) =>
         asksForWebSocket({ version: message.httpVersion, headers: message.rawHeaders }),
-    };
-    this.#server = tls ? createTlsServer({ ...http, ...tlsOptions(tls, limits.headMs) }) : createServer(http);
-    this.setLimits(limits);
-    this.#server.on(tls ? "secureConnection" : "connection", (socket: Socket) => this.#accept(socket));
-    if (tls) this.#guardHandshakes(tls);
+    });
+    this.setLimits(options.limits);
     const onRequest = (message: IncomingMessage, response: ServerResponse) =>
       this.#take(message, message.socket, () => response);
     this.#server.on("request", onRequest);
@@ -68,15 +53,15 @@ export class NodeListener implements Listener {
     this.#server.on("upgrade", onBare);
     this.#server.on("connect", onBare);
     this.#server.on("clientError", (error, socket) => this.#refuseBytes(error, socket));
+    this.#server.emit("listening"); // From then on node:http watches time limits; it listens nowhere itself.
   }
 
-  async listen(): Promise<void> {
-    const { address, sharing } = this.#options;
-    this.#listener = await listenServer(this.#server, address, trafficLimit, sharing);
-  }
-
-  get address(): string {
-    return this.#listener?.address ?? this.#options.address;
+  accept(socket: Socket, facts: ClientFacts, first: Buffer | undefined): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#connections.set(socket, { turns: new Turns(), facts, current: undefined });
+    if (first) socket.unshift(first);
+    this.#server.emit("connection", socket);
   }
 
   get connectionCount(): number {
@@ -91,37 +76,14 @@ export class NodeListener implements Listener {
     server.keepAliveTimeout = limits.idleMs;
   }
 
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    await this.#listener?.close();
+  end(): void {
+    this.#isEnding = true;
     this.#server.closeIdleConnections();
   }
 
   destroy(): void {
     for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on("error", () => {}); // A reset is told by 'close', also once node:http has let go of the socket.
-    socket.once("close", () => this.#sockets.delete(socket));
-    const bytes = parseAddress(socket.remoteAddress ?? "");
-    this.#connections.set(socket, {
-      turns: new Turns(),
-      peer: bytes ? formatAddress(bytes) : "",
-      local: formatSocketAddress(socket.localAddress ?? "", socket.localPort ?? 0),
-      tls: tlsFactsOf(socket),
-      current: undefined,
-    });
-  }
-
-  #guardHandshakes({ certificates }: ListenerTls): void {
-    const server = this.#server as TlsServer;
-    certificates.attach(server);
-    server.on("tlsClientError", (_error, socket) => {
-      this.#options.onHandshakeFailed();
-      socket.destroy();
-    });
+    this.#server.close(); // ends the watch
   }
 
   #take(message: IncomingMessage, stream: Duplex, respond: () => ServerResponse, early?: EarlyBytes): void {
@@ -131,9 +93,9 @@ export class NodeListener implements Listener {
     const { turns } = connection;
     const start = async () => {
       if (stream.destroyed || turns.isClosed) return;
-      const downstream = new NodeDownstream(message, respond(), stream, connection, early);
+      const downstream = new NodeDownstream(message, respond(), stream, connection.facts, early);
       connection.current = downstream;
-      downstream.start(this.#options.serve(downstream, turns.isLast || this.#isClosing));
+      downstream.start(this.#options.serve(downstream, turns.isLast || this.#isEnding));
       await downstream.closed;
       if (downstream.isLast) turns.close();
       connection.current = undefined;
