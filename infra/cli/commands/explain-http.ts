@@ -1,13 +1,9 @@
 import type { Command } from "commander";
-import { suggest } from "#shared/config/nearest.ts";
 import { UsageError } from "#shared/core/error.ts";
-import { clientAddressOf } from "#shared/topology/topology.ts";
 import { askFirst } from "../explain/ask.ts";
 import { httpText, httpToldSchema } from "../explain/http.ts";
-import { adminAddress } from "../name-servers.ts";
-import type { NameServer } from "../name-servers.ts";
-import { chooseStack } from "../stack/choose.ts";
-import type { Stack, StackChoice } from "../stack/choose.ts";
+import { chooseNodes, clientOf } from "../explain/nodes.ts";
+import type { StackChoice } from "../stack/choose.ts";
 import { paintForStdout } from "../table.ts";
 import { addStackOptions, example } from "./command.ts";
 
@@ -41,8 +37,9 @@ export function addExplainHttp(program: Command, exitWith: (code: number) => voi
 
 /** @returns 0; that a request is refused is an explanation too */
 async function explainHttp(url: string, options: Options): Promise<number> {
-  const { method = "GET", header = [], json } = options;
-  const { routers, stack } = await chooseRouters(options);
+  const { method = "GET", header = [], json, router: name, admin, topology, scale, docker } = options;
+  const choice = { name, admin, topology, scale, docker };
+  const { nodes, stack } = await chooseNodes({ service: "l7-router", word: "router", ...choice });
   const parameters = new URLSearchParams({ method, url, client: clientOf(options, stack) });
   for (const line of header) {
     const colon = line.indexOf(":");
@@ -50,37 +47,10 @@ async function explainHttp(url: string, options: Options): Promise<number> {
     parameters.append(`header.${line.slice(0, colon)}`, line.slice(colon + 1).trim());
   }
   if (options.body !== undefined) parameters.append("body", options.body);
-  const { server, told } = await askFirst(routers, `/explain?${parameters.toString()}`);
+  const { server, told } = await askFirst(nodes, `/explain?${parameters.toString()}`);
   const text = json
     ? `${JSON.stringify({ router: server.name, ...told }, null, 2)}\n`
     : httpText(httpToldSchema.parse(told), server.name, paintForStdout);
   process.stdout.write(text);
   return 0;
-}
-
-async function chooseRouters({ router, admin, topology, scale, docker }: Options): Promise<{
-  readonly routers: readonly NameServer[];
-  readonly stack: Stack | undefined;
-}> {
-  if (admin !== undefined) {
-    if ([router, topology, scale, docker].some((value) => value !== undefined))
-      throw new UsageError("--admin names a router of no stack: leave out --router, --topology, --scale and --docker");
-    const address = adminAddress(admin);
-    return { routers: [{ name: address, admin: address }], stack: undefined };
-  }
-  const stack = await chooseStack({ topology, scale, docker });
-  const all = stack.nodes.filter(({ service }) => service === "l7-router");
-  const routers = router === undefined ? all : all.filter(({ name }) => name === router);
-  if (routers.length > 0) return { routers, stack };
-  const names = all.map(({ name }) => name);
-  throw new UsageError(
-    `there is no router "${router ?? ""}"${suggest(router ?? "", names)} (known: ${names.join(", ")})`,
-  );
-}
-
-function clientOf({ from, client }: Options, stack: Stack | undefined): string {
-  if (from === undefined) return client ?? "127.0.0.1"; // checked by the router
-  if (client !== undefined) throw new UsageError("give either --from or --client");
-  if (!stack) throw new UsageError("--from needs a stack, which has test clients: give --client ADDRESS");
-  return clientAddressOf(stack.topology, from, stack.runsIn === "containers" ? "containers" : "loopback").address;
 }

@@ -10,11 +10,12 @@ import type { ServerChoice } from "../name-servers.ts";
 import type { Stack } from "../stack/choose.ts";
 import { paintForStdout } from "../table.ts";
 import { addExplainHttp } from "./explain-http.ts";
+import { addExplainTcp } from "./explain-tcp.ts";
 import { example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 /** What can be explained: each adds a command under `explain`. */
-const explanations: readonly AddCommand[] = [addExplainDns, addExplainHttp];
+const explanations: readonly AddCommand[] = [addExplainDns, addExplainHttp, addExplainTcp];
 
 export const addExplain: AddCommand = (program, exitWith) => {
   const command = program.command("explain").description("says what would be decided, and why, without doing it");

@@ -1,34 +1,8 @@
 import fc from "fast-check";
-import { once } from "node:events";
-import net from "node:net";
-import tls from "node:tls";
 import { beforeAll, describe, expect, it } from "vitest";
+import { helloOf, inRecords } from "#test/support/client-hello.ts";
 import { poolOfName } from "./accept-hello.ts";
 import { readClientHello } from "./client-hello.ts";
-
-/** The ClientHello that a real client sends. */
-async function helloOf(options: tls.ConnectionOptions): Promise<Buffer> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = tls.connect({ host: "127.0.0.1", port: (server.address() as net.AddressInfo).port, ...options });
-  client.on("error", () => {});
-  const [socket] = (await once(server, "connection")) as [net.Socket];
-  const [bytes] = (await once(socket, "data")) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return bytes;
-}
-
-/** The same handshake bytes in records of so many bytes. */
-function inRecords(hello: Buffer, bytes: number): Buffer {
-  const records: Buffer[] = [];
-  for (let at = 5; at < hello.length; at += bytes) {
-    const part = hello.subarray(at, at + bytes);
-    records.push(Buffer.concat([Buffer.from([22, 3, 1, part.length >> 8, part.length & 0xff]), part]));
-  }
-  return Buffer.concat(records);
-}
 
 describe("the name in a ClientHello", () => {
   let hello: Buffer;
