@@ -34,7 +34,7 @@ export class PinnedServer implements AsyncDisposable {
 
   constructor(
     argv: readonly string[],
-    { core = String(serverCore), env = {} }: { core?: string; env?: NodeJS.ProcessEnv } = {},
+    { core = String(serverCore), env = {} }: { core?: string | undefined; env?: NodeJS.ProcessEnv } = {},
   ) {
     this.#process = spawn("taskset", ["-c", core, ...argv], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -66,10 +66,17 @@ export class PinnedServer implements AsyncDisposable {
 
   /** Resident memory, its children's included, bytes. */
   async memoryBytes(): Promise<number> {
+    return sumOf(await Promise.all((await this.#pids()).map(residentBytes)));
+  }
+
+  /** Processor time so far, its children's included. */
+  async processorMs(): Promise<number> {
+    return sumOf(await Promise.all((await this.#pids()).map(processorMs)));
+  }
+
+  async #pids(): Promise<readonly number[]> {
     const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, "utf8");
-    const pids = [this.pid, ...children.split(" ").filter(Boolean).map(Number)];
-    const sizes = await Promise.all(pids.map(residentBytes));
-    return sizes.reduce((sum, bytes) => sum + bytes, 0);
+    return [this.pid, ...children.split(" ").filter(Boolean).map(Number)];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,6 +92,19 @@ export class PinnedServer implements AsyncDisposable {
 async function residentBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024;
+}
+
+const tickMs = 10; // what /proc counts in: 100 a second on every Linux of today
+
+/** @see proc_pid_stat(5): fields 14 and 15, counted behind the name, which may hold blanks */
+async function processorMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * tickMs;
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 /** Runs a load generator on the other core. @returns what it printed, also where it had to be ended

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { seededRandom } from "#shared/core/random.ts";
-import { start } from "#geodns/main.ts";
+import { start } from "#geodns/service.ts";
 import { TcpClient, UdpClient, queryBytes } from "#test/support/dns.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { GeodnsBench, addressesOf, american, dnsZone, german } from "#test/support/geodns.ts";

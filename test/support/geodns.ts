@@ -1,7 +1,7 @@
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Host } from "#shared/server/service.ts";
-import { start } from "#geodns/main.ts";
+import { start } from "#geodns/service.ts";
 import type { NameServer } from "#geodns/name-server.ts";
 import { UdpClient, queryBytes } from "./dns.ts";
 import type { QueryOptions, ReadReply } from "./dns.ts";

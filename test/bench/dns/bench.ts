@@ -16,16 +16,22 @@ const calidnsQueries = 10_000; // it wants a file that it does not come to the e
 interface Load {
   readonly title: string;
   readonly program: string;
-  /** Servers that cannot take part: they do not answer such queries. */
+  /** Servers that do not take part: they do not answer such queries, or it would say nothing of them. */
   readonly without?: readonly string[];
-  measure(server: DnsServer, folder: string, seconds: number): Promise<Record<string, number>>;
+  measure(
+    server: DnsServer,
+    running: PinnedServer,
+    folder: string,
+    seconds: number,
+  ): Promise<Readonly<Record<string, number>>>;
 }
 
 /** A new random client subnet in every query: no cache of answers helps. */
 const subnets: Load = {
   title: "A of a steered name, a random client subnet in every query (calidns --ecs)",
   program: "calidns",
-  async measure({ port }, folder) {
+  without: ["watershed, 2 workers"],
+  async measure({ port }, _running, folder) {
     const queries = await writeQueries(folder, Array<string>(calidnsQueries).fill("www.stream.test A"));
     // It raises the rate step by step, until more than a tenth gets lost; the best step counts.
     const args = ["--ecs", "0.0.0.0/0", "--increment", "1.2", "--minimum-success-rate", "90"];
@@ -45,7 +51,7 @@ const mix: Load = {
   title: "A realistic mix without client subnets (dnsperf)",
   program: "dnsperf",
   without: ["dns2 + maxmind"],
-  async measure({ port }, folder, seconds) {
+  async measure({ port }, running, folder, seconds) {
     const queries = await writeQueries(folder, [
       ...Array<string>(50).fill("www.stream.test A"),
       ...Array<string>(25).fill("www.stream.test AAAA"),
@@ -54,10 +60,17 @@ const mix: Load = {
       ...Array.from({ length: 7 }, (_, i) => `no${i}.stream.test A`),
       ...Array<string>(3).fill("static.stream.test MX"),
     ]);
-    const full = await dnsperf(port, queries, seconds);
+    const beforeMs = await running.processorMs();
+    const { completed, ...full } = await dnsperf(port, queries, seconds);
+    const tookMs = (await running.processorMs()) - beforeMs;
     const half = dnsperf(port, queries, seconds, Math.round(full["queries/s"] / 2));
     const { p50, p99 } = await probeLatency(`${host}:${port}`, half);
-    return { ...full, "p50 ms at half load": p50, "p99 ms at half load": p99 };
+    return {
+      ...full,
+      "p50 ms at half load": p50,
+      "p99 ms at half load": p99,
+      "processor µs a query": (tookMs / completed) * 1_000,
+    };
   },
 };
 
@@ -82,6 +95,7 @@ async function dnsperf(port: number, queries: string, seconds: number, qps?: num
   ]);
   const figure = (form: RegExp) => Number(form.exec(printed)?.[1] ?? Number.NaN);
   return {
+    completed: figure(/Queries completed:\s+(\d+)/),
     "queries/s": figure(/Queries per second:\s+([\d.]+)/),
     "lost %": figure(/Queries lost:\s+\d+ \(([\d.]+)%\)/),
   };
@@ -120,7 +134,7 @@ export const benchDns: Subject = async ({ seconds, isWanted, say }: BenchOptions
         continue;
       }
       const own = path.join(folder, server.name.replaceAll(/\W+/g, "-"));
-      await using running = new PinnedServer(await server.prepare(own, database));
+      await using running = new PinnedServer(await server.prepare(own, database), { core: server.cores });
       await running.ready(() => answers(server));
       for (const load of loads) {
         if (load.without?.includes(server.name)) continue;
@@ -129,7 +143,7 @@ export const benchDns: Subject = async ({ seconds, isWanted, say }: BenchOptions
           continue;
         }
         say(`${server.name}: ${load.title}`);
-        const figures = await load.measure(server, folder, seconds);
+        const figures = await load.measure(server, running, folder, seconds);
         const memory = (await running.memoryBytes()) / 1_048_576;
         rows.get(load)?.push({ server: server.name, figures: { ...figures, "memory MiB": memory } });
       }

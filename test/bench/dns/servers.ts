@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { loadCore, serverCore } from "../programs.ts";
 
 /** Our name server and those that it is measured beside: the same dnsZone, the same database, the same two regions. */
 
@@ -16,6 +17,8 @@ export interface DnsServer {
   /** To be looked for on the PATH; none for those of Node. */
   readonly program: string | undefined;
   readonly port: number;
+  /** As taskset takes them; default: the one for servers. */
+  readonly cores?: string;
   /** Writes its config into a folder of its own. @returns how it is started */
   prepare(folder: string, database: string): Promise<readonly string[]>;
 }
@@ -23,15 +26,23 @@ export interface DnsServer {
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, "../../..");
 
-export const ours: DnsServer = {
-  name: "watershed",
-  program: undefined,
-  port: 5411,
-  async prepare(folder, database) {
-    const file = await write(folder, "geodns.yaml", stringify(watershedConfig(this.port, database, 1)));
-    return [process.execPath, path.join(root, "services/geodns/main.ts"), "--config", file];
-  },
-};
+export const ours = watershed("watershed", 5411, 1, String(serverCore));
+
+/** On both cores, one of which the load has too: what they answer together is no measure, what a query costs them is. */
+const twoWorkers = watershed("watershed, 2 workers", 5416, 2, `${serverCore},${loadCore}`);
+
+function watershed(name: string, port: number, workers: number, cores: string): DnsServer {
+  return {
+    name,
+    program: undefined,
+    port,
+    cores,
+    async prepare(folder, database) {
+      const file = await write(folder, "geodns.yaml", stringify(watershedConfig(port, database, workers)));
+      return [process.execPath, path.join(root, "services/geodns/main.ts"), "--config", file];
+    },
+  };
+}
 
 function watershedConfig(port: number, database: string, workers: number) {
   const region = (v4: readonly string[], v6: readonly string[]) => ({ addresses: [...v4, ...v6] });
@@ -172,7 +183,7 @@ const dns2: DnsServer = {
   },
 };
 
-export const dnsServers: readonly DnsServer[] = [ours, echo, gdnsd, powerdns, dns2];
+export const dnsServers: readonly DnsServer[] = [ours, twoWorkers, echo, gdnsd, powerdns, dns2];
 
 function zoneLines(steered: string): string {
   return [

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Host } from "#shared/server/service.ts";
-import { start } from "#geodns/main.ts";
+import { start } from "#geodns/service.ts";
 import { TcpClient, UdpClient, queryBytes } from "#test/support/dns.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { GeodnsBench, addressesOf, american, german } from "#test/support/geodns.ts";
