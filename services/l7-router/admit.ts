@@ -1,7 +1,7 @@
 import type { HeaderEdits, MirrorConfig } from "#shared/config/schema/route-actions.ts";
 import { assert } from "#shared/core/error.ts";
-import type { TlsFacts } from "./listener/tls.ts";
-import { entranceRefusal } from "./entrance.ts";
+import type { ClientFacts } from "./engine/engine.ts";
+import { deniedRefusal, entranceRefusal } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import type { RequestHead } from "./head.ts";
 import { bodyByHead } from "./held-body.ts";
@@ -40,7 +40,7 @@ export interface Admitted {
 /** By which a request has come in. */
 export interface Door {
   readonly entrance: Entrance;
-  readonly tls: TlsFacts | undefined;
+  readonly facts: Pick<ClientFacts, "tls" | "turnedAway">;
 }
 
 /** What is decided for a request. */
@@ -48,9 +48,14 @@ export type Admission = Admitted | Refusal | typeof bodyWanted;
 
 /** The pool that a request goes to and what is changed on the way, or why it goes nowhere. `bodyWanted` where that hangs on
  * the body: then `admitRouted` tells it, once that is read. */
-export function admit(head: RequestHead, { entrance, tls }: Door, site: Site, passage: Passage): Admission {
+export function admit(head: RequestHead, { entrance, facts }: Door, site: Site, passage: Passage): Admission {
+  const { tls, turnedAway } = facts;
   const { snapshot, viaName, rateLimiter } = site;
-  const own = ownAnswerOf(head, site.unhealthy) ?? entranceRefusal(head, tls, entrance);
+  const own =
+    ownAnswerOf(head, site.unhealthy) ??
+    (turnedAway && { ...turnedAway, ends: true }) ??
+    deniedRefusal(entrance.access, passage.client) ??
+    entranceRefusal(head, tls, entrance);
   if (own) return own;
   const asker = { client: passage.client, request: head };
   const limited = snapshot.isTrusted(passage.client) ? undefined : rateLimiter.refuse(asker);
@@ -72,6 +77,8 @@ export function admitRouted(
   if (!route) return refusal(404, "NO_ROUTE", "no route matches");
   const { config } = route;
   passage.take(route, poolOf(route, passage.client));
+  if (snapshot.routeAccess[route.index]?.whyDenied(passage.client) !== undefined)
+    return refusal(403, "DENIED", "this client is not let in here");
   if (maintenance.isOn(config)) return closedAnswer(config);
   if (config.rates && !snapshot.isTrusted(passage.client)) {
     const limited = rateLimiter.take(scopeOf(route), config.rates, { client: passage.client, request: head });

@@ -1,6 +1,7 @@
 import { formatSocketAddress, parseAddress } from "#shared/core/cidr.ts";
 import type { ListenerTls, TlsFacts } from "./listener/tls.ts";
 import type { RequestHead } from "./head.ts";
+import type { AccessList } from "./access/access-list.ts";
 import { keyOf } from "./headers.ts";
 import type { Passage } from "./passage.ts";
 import { refusal } from "./refusal.ts";
@@ -13,9 +14,19 @@ export interface Entrance {
   readonly hsts: string | undefined;
   /** Requests are sent to https:// at this port. */
   readonly redirectPort: number | undefined;
+  /** Which clients get in; undefined: all. */
+  readonly access: AccessList | undefined;
+  /** Connections of denied addresses are reset before a byte is read. */
+  readonly closesOnDenied: boolean;
 }
 
 const httpsPort = 443;
+
+/** Why a client does not get past its listener. */
+export function deniedRefusal(access: AccessList | undefined, client: string): Refusal | undefined {
+  if (access?.whyDenied(client) === undefined) return undefined;
+  return { ...refusal(403, "DENIED", "this client is not let in"), ends: true };
+}
 
 /** Why a request does not get past its listener: it belongs to another, or to HTTPS. */
 export function entranceRefusal(

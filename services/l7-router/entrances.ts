@@ -5,6 +5,8 @@ import type { CertificateTexts, ReadCertificates } from "#shared/net/certificate
 import { makeDemoCertificate } from "#shared/net/demo-certificate.ts";
 import type { Host } from "#shared/server/service.ts";
 import { watchFile } from "#shared/server/watch.ts";
+import type { AccessList } from "./access/access-list.ts";
+import { ReadDenyFiles } from "./access/deny-files.ts";
 import type { ListenerTls } from "./listener/tls.ts";
 import type { Entrance } from "./entrance.ts";
 
@@ -17,7 +19,15 @@ interface PreparedEntrance {
   readonly h2c: boolean;
 }
 
-const plain: Entrance = { tls: undefined, hsts: undefined, redirectPort: undefined };
+const noLists = new ReadDenyFiles({ listeners: [], routes: [] });
+
+const plain: Entrance = {
+  tls: undefined,
+  hsts: undefined,
+  redirectPort: undefined,
+  access: undefined,
+  closesOnDenied: false,
+};
 
 /** The listeners' side of the config, and the certificates that they show. */
 export class Entrances {
@@ -39,14 +49,18 @@ export class Entrances {
 
   /** Reads what is new; nothing changes yet.
    * @throws {UsageError} for what the operator must mend */
-  async prepare(config: L7RouterConfig): Promise<PreparedEntrances> {
+  async prepare(config: L7RouterConfig, lists: ReadDenyFiles): Promise<PreparedEntrances> {
     const prepared = new Map<string, PreparedEntrance>();
     for (const listener of config.listeners) {
       const { address, h2c } = listener;
       const former = this.#entrances.get(address);
       checkUnchanged(listener, former);
       const read = await this.#read(listener, config);
-      prepared.set(address, { read, h2c, entrance: entranceOf(listener, read, former, this.#host.seed) });
+      prepared.set(address, {
+        read,
+        h2c,
+        entrance: entranceOf(listener, read, former, this.#host.seed, lists.listOf(listener)),
+      });
     }
     return prepared;
   }
@@ -95,7 +109,7 @@ export class Entrances {
   async #readAgain(): Promise<void> {
     const config = this.#config;
     try {
-      const prepared = await this.prepare(config);
+      const prepared = await this.prepare(config, noLists); // Only the certificates are taken of it.
       if (this.#config !== config) return; // A reload came in between, and has read them too.
       replaceAll(prepared);
       this.#host.log.info({}, "certificates_reloaded");
@@ -122,17 +136,21 @@ function checkUnchanged({ address, tls }: ListenerConfig, former: Entrance | und
 }
 
 function entranceOf(
-  { tls, redirectToHttps }: ListenerConfig,
+  { tls, redirectToHttps, onDenied }: ListenerConfig,
   read: ReadCertificates | undefined,
   former: Entrance | undefined,
   seed: Uint8Array,
+  access: AccessList | undefined,
 ): Entrance {
-  if (!tls || !read) return { tls: undefined, hsts: undefined, redirectPort: redirectToHttps };
+  const closesOnDenied = onDenied === "close";
+  if (!tls || !read) return { tls: undefined, hsts: undefined, redirectPort: redirectToHttps, access, closesOnDenied };
   const certificates = former?.tls?.certificates ?? new Certificates(read, seed);
   return {
     tls: { certificates, clientCertificates: wishOf(tls.clientCertificates), http2: tls.http2 },
     hsts: tls.hsts && hstsOf(tls.hsts),
     redirectPort: undefined,
+    access,
+    closesOnDenied,
   };
 }
 

@@ -75,7 +75,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
       this.#head = head;
       this.#downstream.expectBody(head.framing, head.upgrade);
       this.#passage.identified(head.path, identify(head, this.#downstream, this.#site));
-      this.#decide(admit(head, { entrance: this.#entrance, tls: this.#downstream.tls }, this.#site, this.#passage));
+      this.#decide(admit(head, { entrance: this.#entrance, facts: this.#downstream }, this.#site, this.#passage));
     } catch (error) {
       this.onFailure(error);
     }
@@ -83,7 +83,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
 
   #decide(admission: Admission): void {
     if (admission === bodyWanted) this.#holdBody();
-    else if ("status" in admission) this.#refuse(admission, this.#closes());
+    else if ("status" in admission) this.#refuse(admission, admission.ends === true || this.#closes());
     else this.#send(admission);
   }
 

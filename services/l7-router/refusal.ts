@@ -13,6 +13,8 @@ export interface Refusal {
   readonly body?: string;
   /** What answers in place of a route. Such answers are not counted among those that stand for a server's. */
   readonly kind?: "health" | "options";
+  /** The connection ends after it: its client is not wanted. */
+  readonly ends?: boolean;
 }
 
 export function refusal(status: number, reason: Reason, message: string, headers?: readonly string[]): Refusal {

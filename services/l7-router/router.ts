@@ -19,7 +19,7 @@ import { Mirrors } from "./mirror.ts";
 import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import { stickyKeysOf } from "./policy/sticky-keys.ts";
-import { RateLimiter } from "./policy/rate-limit.ts";
+import { Protection } from "./protection.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
@@ -36,7 +36,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #wheel: Wheel;
   readonly #entrances: Entrances;
   readonly #maintenance = new Maintenance();
-  readonly #rateLimiter: RateLimiter;
+  readonly #protection: Protection;
   readonly #mirrors: Mirrors;
   readonly #bodyRoom = new BodyRoom();
   readonly #listeners = new Map<string, Listener>();
@@ -61,10 +61,14 @@ export class Router implements Service<L7RouterConfig> {
     this.#wheel = new Wheel(host.clock);
     this.#mirrors = new Mirrors(host, this.#wheel);
     this.#entrances = new Entrances(config, host);
-    this.#rateLimiter = new RateLimiter(config.limits, host.clock);
+    this.#protection = new Protection(config, host, (listener) => this.#entrances.of(listener));
     host.metrics.beforeRender(() => this.#setGauges());
     const stickyKeys = stickyKeysOf(config.stickySecretFile, host.seed);
-    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), { geo, stickyKeys });
+    this.#snapshot = createSnapshot(config, host, createPools(config, host, this.#engine), {
+      geo,
+      stickyKeys,
+      routeAccess: this.#protection.lists.ofRoutes(config),
+    });
     this.#site = this.#createSite();
     void firstRoundOf(this.#snapshot.pools).then(() => (this.#started = true));
   }
@@ -74,8 +78,10 @@ export class Router implements Service<L7RouterConfig> {
     const { config } = this.#snapshot;
     try {
       this.#accessLog = await AccessLog.open(config.accessLog, this.#host, undefined);
-      const entrances = await this.#entrances.prepare(config);
+      const { lists } = this.#protection;
+      const entrances = await this.#entrances.prepare(config, lists);
       this.#entrances.use(config, entrances);
+      this.#protection.use(config, lists, this.#snapshot.isTrusted);
       for (const { address } of config.listeners) await this.#open(address, entrances);
     } catch (error) {
       await this.close();
@@ -92,7 +98,13 @@ export class Router implements Service<L7RouterConfig> {
     return this.#started ? undefined : "STARTING";
   }
 
-  readonly countedInStatus = new Set(["active", "activeRequests", "connections", "upstreamConnections"]);
+  readonly countedInStatus = new Set([
+    "active",
+    "activeRequests",
+    "connections",
+    "upstreamConnections",
+    "clientConnections",
+  ]);
 
   status(): Record<string, unknown> {
     return {
@@ -105,6 +117,7 @@ export class Router implements Service<L7RouterConfig> {
       zone: this.#snapshot.config.zone ?? null,
       stickyKey: this.#snapshot.stickyKeys.from,
       activeRequests: this.#active,
+      ...this.#protection.status(),
       routes: this.#snapshot.config.routes,
       upstreamConnections: Object.fromEntries(
         [...this.#snapshot.pools].map(([name, { connections }]) => [name, connections.openCount]),
@@ -138,7 +151,8 @@ export class Router implements Service<L7RouterConfig> {
     const geo = await geoFor(config);
     const stickyKeys = stickyKeysOf(config.stickySecretFile, this.#host.seed);
     const wanted = new Set(config.listeners.map(({ address }) => address));
-    const entrances = await this.#entrances.prepare(config);
+    const lists = this.#protection.read(config);
+    const entrances = await this.#entrances.prepare(config, lists);
     const created = createPools(config, this.#host, this.#engine, former);
     let accessLog: AccessLog | undefined;
     try {
@@ -151,16 +165,22 @@ export class Router implements Service<L7RouterConfig> {
       for (const routed of created.values()) retire(routed);
       throw error;
     }
-    this.#snapshot = createSnapshot(config, this.#host, created, { geo, stickyKeys }, former);
+    this.#snapshot = createSnapshot(
+      config,
+      this.#host,
+      created,
+      { geo, stickyKeys, routeAccess: lists.ofRoutes(config) },
+      former,
+    );
     this.#maintenance.keep(config.routes);
     void this.#accessLog?.close(accessLog);
     this.#accessLog = accessLog;
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
-    this.#rateLimiter.limits = config.limits;
+    this.#protection.use(config, lists, this.#snapshot.isTrusted);
     for (const [name, routed] of former.pools) if (!this.#snapshot.pools.has(name)) retire(routed);
     for (const [address, listener] of this.#listeners) {
-      if (wanted.has(address)) listener.setLimits(limitsOf(config));
+      if (wanted.has(address)) listener.setLimits(limitsOf(config, address));
       else {
         this.#listeners.delete(address);
         await listener.close();
@@ -193,6 +213,7 @@ export class Router implements Service<L7RouterConfig> {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#entrances.close();
+    this.#protection.close();
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
     for (const listener of this.#listeners.values()) listener.destroy();
     for (const { pool, connections } of this.#snapshot.pools.values()) {
@@ -225,13 +246,15 @@ export class Router implements Service<L7RouterConfig> {
       engine: this.#engine,
       tls: entrances.get(address)?.entrance.tls,
       h2c: entrances.get(address)?.h2c ?? true,
-      limits: limitsOf(this.#snapshot.config),
+      limits: limitsOf(this.#snapshot.config, address),
       sharing: this.#host.sharing,
       clock: this.#host.clock,
       wheel: this.#wheel,
       serve: (downstream, last) => new Ride(downstream, this.#site, this.#entrances.of(address), last),
       isDraining: () => this.#draining,
       onRefused: ({ reason }) => this.#host.metrics.count("watershed_http_replies_total", { reason }),
+      enter: (socket) => this.#protection.enter(socket, address),
+      onConnectionRefused: (by) => this.#protection.onConnectionRefused(by),
       onHandshakeFailed: () => this.#host.metrics.count("watershed_http_handshakes_failed_total", {}),
     });
     await listener.listen();
@@ -261,7 +284,7 @@ export class Router implements Service<L7RouterConfig> {
       accessLog: () => this.#accessLog,
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
-      rateLimiter: this.#rateLimiter,
+      rateLimiter: this.#protection.rateLimiter,
       mirrors: this.#mirrors,
       bodyRoom: this.#bodyRoom,
       snapshot: this.#snapshot,
@@ -283,9 +306,11 @@ async function firstRoundOf(pools: ReadonlyMap<string, RoutedPool>): Promise<voi
   await Promise.all([...pools.values()].map(({ pool }) => pool.firstRound));
 }
 
-function limitsOf({ limits, timeouts }: L7RouterConfig): ListenerLimits {
+function limitsOf({ limits, timeouts, listeners }: L7RouterConfig, listener: string): ListenerLimits {
   const { headerBytes, targetBytes } = limits;
-  return { headerBytes, targetBytes, headMs: timeouts.headMs, idleMs: timeouts.idleMs };
+  const { handshakes = 0, handshakeTimeout = 0 } = listeners.find(({ address }) => address === listener)?.tls ?? {};
+  const { headMs, idleMs } = timeouts;
+  return { headerBytes, targetBytes, headMs, idleMs, handshakes, handshakeMs: handshakeTimeout };
 }
 
 /** A pool that no snapshot has any more: requests under way finish on their connections. */

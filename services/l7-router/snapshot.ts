@@ -5,6 +5,7 @@ import { RetryBudget } from "#shared/endpoint/attempt.ts";
 import { Pool } from "#shared/endpoint/pool.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { Host } from "#shared/server/service.ts";
+import type { AccessList } from "./access/access-list.ts";
 import type { Engine } from "./engine/engine.ts";
 import { compileRoutes } from "./route/compile.ts";
 import type { RouteTable } from "./route/compile.ts";
@@ -27,6 +28,8 @@ export interface Snapshot {
   /** Undefined where no route asks for countries. */
   readonly geo: Geo | undefined;
   readonly stickyKeys: StickyKeys;
+  /** Which clients each route lets in, by its index; undefined: all. */
+  readonly routeAccess: readonly (AccessList | undefined)[];
 }
 
 /** The pools that the former snapshot does not have. Their checks have begun. */
@@ -48,7 +51,7 @@ export function createSnapshot(
   config: L7RouterConfig,
   host: Host,
   created: ReadonlyMap<string, RoutedPool>,
-  { geo, stickyKeys }: Pick<Snapshot, "geo" | "stickyKeys">,
+  given: Pick<Snapshot, "geo" | "stickyKeys" | "routeAccess">,
   former?: Snapshot,
 ): Snapshot {
   const pools = new Map<string, RoutedPool>();
@@ -58,7 +61,7 @@ export function createSnapshot(
     if (routed) pools.set(name, routed);
   }
   const isTrusted = trustOf(config.trustedProxies);
-  return { config, table: compileRoutes(config.routes), pools, isTrusted, geo, stickyKeys };
+  return { config, table: compileRoutes(config.routes), pools, isTrusted, ...given };
 }
 
 function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): RoutedPool {

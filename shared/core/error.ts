@@ -20,6 +20,7 @@ export const reasons = [
   "MISDIRECTED",
   "REDIRECTED",
   "LIMIT_REACHED",
+  "DENIED",
   "RATE_LIMITED",
   "UNHEALTHY",
   "CHECK_STATUS",

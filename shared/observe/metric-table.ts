@@ -95,6 +95,23 @@ export const metricTable = {
     help: "Replies that the router itself made",
     labels: ["reason"],
   },
+  watershed_http_connections_refused_total: {
+    type: "counter",
+    help: "Connections that were reset or told to go: by a cap (client, all, descriptors, handshakes) or a list",
+    labels: ["by"],
+  },
+  watershed_http_connections: {
+    type: "gauge",
+    help: "Connections of clients",
+    labels: [],
+    across: "sum",
+  },
+  watershed_http_deny_file_networks: { type: "gauge", help: "Networks of a deny file in force", labels: ["file"] },
+  watershed_http_deny_file_refused: {
+    type: "gauge",
+    help: "1 while a deny file is broken, so that an older state is in force",
+    labels: ["file"],
+  },
   watershed_http_handshakes_failed_total: {
     type: "counter",
     help: "Connections that did not get past the TLS handshake",

@@ -24,6 +24,9 @@ export interface ListenerLimits {
   readonly targetBytes: number;
   readonly headMs: number;
   readonly idleMs: number;
+  /** Of TLS: at most so many are under way, and each takes at most so long. */
+  readonly handshakes: number;
+  readonly handshakeMs: number;
 }
 
 export interface AcceptorOptions {
@@ -48,6 +51,8 @@ export interface ClientFacts {
   readonly local: string;
   /** What TLS says of the connection; undefined without. */
   readonly tls: TlsFacts | undefined;
+  /** What its requests are answered: it is one too many. Undefined of nearly all. */
+  readonly turnedAway: Refusal | undefined;
 }
 
 /** Speaks one version of HTTP on connections that a listener has accepted. */

@@ -22,6 +22,8 @@ export class Arrival extends Deadline {
   readonly socket: Socket;
   /** Both ends of a connection whose TLS handshake is under way. */
   ends = "";
+  /** What its requests will be answered. */
+  turnedAway: Refusal | undefined;
   readonly #owner: ArrivalOwner;
   #held: Buffer | undefined;
   #isRead = false;

@@ -12,6 +12,7 @@ import { rawReply } from "#l7-router/reply.ts";
 import type { Wheel } from "#l7-router/wheel.ts";
 import { Arrival } from "./arrival.ts";
 import type { ArrivalOwner } from "./arrival.ts";
+import type { Entry } from "./gate.ts";
 import { tlsFactsOf, tlsOptions } from "./tls.ts";
 import type { ListenerTls, TlsFacts } from "./tls.ts";
 
@@ -24,6 +25,10 @@ export interface ListenerOptions extends AcceptorOptions {
   readonly sharing: Sharing | undefined;
   /** Speaks HTTP/1.1. */
   readonly engine: Engine;
+  /** Whether a connection is taken, and what becomes of it otherwise. */
+  enter(socket: Socket): Entry;
+  /** A handshake is one too many, or a connection had no file descriptor left. */
+  onConnectionRefused(by: "handshakes" | "descriptors"): void;
   /** A client did not get as far as HTTP. */
   onHandshakeFailed(): void;
 }
@@ -55,7 +60,8 @@ export class Listener implements ArrivalOwner {
   async listen(): Promise<void> {
     const { address, sharing } = this.#options;
     const onConnection = (socket: Socket) => this.#accept(socket);
-    this.#tcp = await listenTcp({ address, sharing, allowHalfOpen: true, onConnection });
+    const onRefused = () => this.#options.onConnectionRefused("descriptors");
+    this.#tcp = await listenTcp({ address, sharing, allowHalfOpen: true, onConnection, onRefused });
   }
 
   /** The real "address:port". */
@@ -92,11 +98,19 @@ export class Listener implements ArrivalOwner {
 
   #accept(socket: Socket): void {
     const { h2c } = this.#options;
+    const entry = this.#options.enter(socket);
+    if (entry === "reset") return void socket.resetAndDestroy();
+    const turnedAway = entry === "taken" ? undefined : entry;
     if (!this.#tlsServer && !h2c) {
       socket.on("error", () => {}); // A reset is told by 'close'.
-      return this.#http1.accept(socket, factsOf(socket, undefined), undefined);
+      return this.#http1.accept(socket, factsOf(socket, undefined, turnedAway), undefined);
     }
-    const arrival = new Arrival(socket, this, this.#limits.headMs);
+    if (this.#tlsServer && this.#handshakes.size >= this.#limits.handshakes) {
+      this.#options.onConnectionRefused("handshakes");
+      return void socket.resetAndDestroy();
+    }
+    const arrival = new Arrival(socket, this, this.#tlsServer ? this.#limits.handshakeMs : this.#limits.headMs);
+    arrival.turnedAway = turnedAway;
     this.#arrivals.add(arrival);
     if (!this.#tlsServer) return arrival.read();
     arrival.ends = endsOf(socket);
@@ -121,13 +135,13 @@ export class Listener implements ArrivalOwner {
     this.onGone(arrival);
     socket.on("error", () => {});
     const acceptor = socket.alpnProtocol === "h2" ? this.#http2 : this.#http1;
-    acceptor.accept(socket, factsOf(socket, tlsFactsOf(socket)), undefined);
+    acceptor.accept(socket, factsOf(socket, tlsFactsOf(socket), arrival.turnedAway), undefined);
   }
 
   onHttp(arrival: Arrival, isHttp2: boolean, first: Buffer): void {
     this.onGone(arrival);
-    const { socket } = arrival;
-    (isHttp2 ? this.#http2 : this.#http1).accept(socket, factsOf(socket, undefined), first);
+    const { socket, turnedAway } = arrival;
+    (isHttp2 ? this.#http2 : this.#http1).accept(socket, factsOf(socket, undefined, turnedAway), first);
   }
 
   onSlowHead({ socket }: Arrival, answer: Refusal): void {
@@ -141,12 +155,13 @@ export class Listener implements ArrivalOwner {
   }
 }
 
-function factsOf(socket: Socket, tls: TlsFacts | undefined): ClientFacts {
+function factsOf(socket: Socket, tls: TlsFacts | undefined, turnedAway: Refusal | undefined): ClientFacts {
   const bytes = parseAddress(socket.remoteAddress ?? "");
   return {
     peer: bytes ? formatAddress(bytes) : "",
     local: formatSocketAddress(socket.localAddress ?? "", socket.localPort ?? 0),
     tls,
+    turnedAway,
   };
 }
 

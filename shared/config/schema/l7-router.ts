@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { listenerAccessKeys } from "./access.ts";
 import { accessLogSchema } from "./access-log.ts";
 import { bodyMatchSchema, heldBodySchema } from "./body-match.ts";
 import { certificatesSchema, minVersionSchema } from "./certificates.ts";
@@ -77,6 +78,8 @@ export const listenerTlsSchema = z.strictObject({
     .optional()
     .describe("that a demo certificate is for; default: the hosts of the routes, and localhost"),
   minVersion: minVersionSchema,
+  handshakes: clientCount.default(1_024).describe("under way at a time; one more is reset"),
+  handshakeTimeout: durationSchema.prefault("10s").describe("then the connection is reset"),
   http2: z.boolean().default(true).describe("offers HTTP/2 beside HTTP/1.1 (ALPN); changes only by a restart"),
   clientCertificates: z
     .strictObject({
@@ -110,6 +113,7 @@ const listenerSchema = crossCheck(
       .max(65_535)
       .optional()
       .describe("every request is sent to https:// at this port, with a 308"),
+    ...listenerAccessKeys,
   }),
   ({ tls, redirectToHttps }, context) => {
     if (tls && redirectToHttps !== undefined)
@@ -151,6 +155,14 @@ export const l7RouterSchema = crossCheck(
           .optional()
           .describe("of one address, IPv6 of one /64; over it 429; off unless given"),
         rates: ratesSchema.optional().describe("further rates, which hold for every request"),
+        connectionsPerClient: clientCount
+          .optional()
+          .describe("of one address, IPv6 of one /64, to each worker; one more is answered 429; off unless given"),
+        connections: clientCount
+          .optional()
+          .describe(
+            "of all clients together, to each worker; one more is answered 503; default: what the file descriptors allow",
+          ),
         burst: clientCount.optional().describe("requests of one client at once; default: those of one second"),
       })
       .prefault({})

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bytesSchema, cidrSchema, countrySchema, durationSchema } from "./common.ts";
+import { accessKeys } from "./access.ts";
 import { ratesSchema } from "./rates.ts";
 
 /** A token: the name of a header, a cookie or a method (RFC 9110 §5.6.2). */
@@ -123,6 +124,7 @@ export const actionKeys = {
   rewrite: rewriteSchema.optional().describe("of path and host on the way to the server"),
   requestHeaders: headerEditsSchema.optional().describe("edits of what the server gets"),
   replyHeaders: headerEditsSchema.optional().describe("edits of what the client gets of the server's answer"),
+  ...accessKeys,
   maintenance: maintenanceSchema.optional().describe("answer 503 while it is on"),
   mirror: mirrorSchema.optional().describe("sends copies of a share of requests elsewhere"),
   rates: ratesSchema.optional().describe("how often this route may be asked for, beside what holds for every request"),

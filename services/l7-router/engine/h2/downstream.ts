@@ -32,6 +32,7 @@ export class Http2Downstream implements Downstream {
   readonly peer: string;
   readonly local: string;
   readonly tls: TlsFacts | undefined;
+  readonly turnedAway: ClientFacts["turnedAway"];
   readonly #stream: ServerHttp2Stream;
   readonly #owner: StreamOwner;
   readonly #webSocketKey: string;
@@ -44,15 +45,16 @@ export class Http2Downstream implements Downstream {
   #trailersOut = noTrailers;
 
   /** @param lines of its head, pseudo-header fields first */
-  constructor(stream: ServerHttp2Stream, lines: HeaderList, { peer, local, tls }: ClientFacts, owner: StreamOwner) {
+  constructor(stream: ServerHttp2Stream, lines: HeaderList, facts: ClientFacts, owner: StreamOwner) {
     this.#stream = stream;
     this.#owner = owner;
     this.#isWhole = stream.endAfterHeaders;
     this.#webSocketKey = lines.includes(":protocol") ? randomBytes(keyBytes).toString("base64") : "";
     this.head = rawHeadOf(lines, stream.endAfterHeaders, this.#webSocketKey);
-    this.peer = peer;
-    this.local = local;
-    this.tls = tls;
+    this.peer = facts.peer;
+    this.local = facts.local;
+    this.tls = facts.tls;
+    this.turnedAway = facts.turnedAway;
     stream.on("drain", () => this.#taker?.onClientRoom());
     stream.on("close", () => this.#closed());
     // node:http2 hands over the list of lines beside the object that its types know.

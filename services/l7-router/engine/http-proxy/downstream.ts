@@ -19,6 +19,7 @@ export class NodeDownstream implements Downstream {
   readonly peer: string;
   readonly local: string;
   readonly tls: TlsFacts | undefined;
+  readonly turnedAway: ClientFacts["turnedAway"];
   /** Resolves when the answer was sent or the connection has ended. */
   readonly closed: Promise<void>;
   readonly #response: ServerResponse;
@@ -51,6 +52,7 @@ export class NodeDownstream implements Downstream {
     this.peer = facts.peer;
     this.local = facts.local;
     this.tls = facts.tls;
+    this.turnedAway = facts.turnedAway;
     this.#response = response;
     message.on("error", () => {}); // A lost client is told by its response.
     response.on("error", () => {});

@@ -39,6 +39,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
   readonly peer: string;
   readonly local: string;
   readonly tls: Downstream["tls"];
+  readonly turnedAway: Downstream["turnedAway"];
   head = emptyHead;
   readonly #socket: Socket;
   readonly #owner: ClientOwner;
@@ -60,7 +61,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
   #isUpgrading = false;
   #informations: Informations | undefined;
 
-  constructor(socket: Socket, { peer, local, tls }: ClientFacts, owner: ClientOwner) {
+  constructor(socket: Socket, { peer, local, tls, turnedAway }: ClientFacts, owner: ClientOwner) {
     super();
     this.#socket = socket;
     this.#owner = owner;
@@ -69,6 +70,7 @@ export class WireClient extends Deadline implements Downstream, OutboxOwner {
     this.peer = peer;
     this.local = local;
     this.tls = tls;
+    this.turnedAway = turnedAway;
     socket.on("data", this.receive);
     socket.on("end", this.#onEnd);
     socket.on("close", this.#onClose);
