@@ -11,6 +11,8 @@ import type { StickyKeys } from "./policy/sticky-keys.ts";
 import type { CompiledRoute } from "./route/compile.ts";
 import { sideOf } from "./route/split.ts";
 import type { Site } from "./site.ts";
+import type { RoutedPool } from "./snapshot.ts";
+import { notHedged } from "./upstream/hedging.ts";
 
 /** What one policy of a route says of a request. */
 export interface PolicyVerdict {
@@ -88,6 +90,17 @@ export function explainSticky(
   const { bucket, by } = affinityOf(sticky, user, keys, () => 0);
   const verdict = `bucket ${bucket} of ${bucketCount}, ${byText[by]}; zone and endpoint follow from the bucket`;
   return { bucket, told: { policy: "sticky", verdict } };
+}
+
+/** Whether a request would be tried at a second endpoint too, if the first is slow. */
+export function explainHedge(request: RequestHead, { hedging, pool }: RoutedPool): PolicyVerdict[] {
+  if (!hedging) return [];
+  const why = notHedged(request);
+  const afterMs = hedging.afterMs();
+  if (why !== undefined) return [{ policy: "hedge", verdict: `never: ${why}` }];
+  if (afterMs === undefined) return [{ policy: "hedge", verdict: "not yet: too few answers are known" }];
+  const where = pool.endpoints.length > 1 ? "at a second endpoint as well" : "nowhere, as there is no second endpoint";
+  return [{ policy: "hedge", verdict: `after ${afterMs} ms without an answer ${where}, if the retry budget has it` }];
 }
 
 function sharesText(shares: readonly { readonly pool: string; readonly weight: number }[]): string {

@@ -29,6 +29,11 @@ export function overdue(who: Exclude<Waiting, "answer">): TrafficError {
   });
 }
 
+/** The connection ended before one byte of an answer. */
+export function isSilentReset(error: unknown): boolean {
+  return error instanceof TrafficError && error.reason === "UPSTREAM_RESET" && error.retryable;
+}
+
 export function clientGone(): TrafficError {
   return new TrafficError("CLIENT_GONE", "the client left before its answer was whole", { origin: "downstream" });
 }

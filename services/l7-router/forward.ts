@@ -6,7 +6,7 @@ import type { AnswerHead, Downstream, DownstreamTaker, UpstreamRequest } from ".
 import { ownLines } from "./entrance.ts";
 import type { Entrance } from "./entrance.ts";
 import { identify } from "./identify.ts";
-import { gatewayFailureOf, late, overdue, silenceMsMax } from "./failures.ts";
+import { gatewayFailureOf, overdue, silenceMsMax } from "./failures.ts";
 import type { Waiting } from "./failures.ts";
 import { readHead } from "./head.ts";
 import type { RequestHead } from "./head.ts";
@@ -116,7 +116,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
 
   onConnection(connection: UpstreamConnection, request: UpstreamRequest): void {
     connection.send(request, this);
-    this.#awaitTurn();
+    this.awaitTurn();
     this.#held?.release();
     if (!this.#bodyIsWhole) this.#downstream.resume();
     this.onBodyFlush(); // Head and body in one write, where the body has come already.
@@ -139,7 +139,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#isHeldBack = false;
     this.#connection.write(chunk);
     this.#mirror?.add(chunk);
-    this.#awaitTurn();
+    this.awaitTurn();
   }
 
   onBodyEnd(trailers: HeaderList): void {
@@ -147,7 +147,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     this.#bodyIsWhole = true;
     this.#mirror?.launch();
     this.#connection.end(passableTrailers(trailers));
-    this.#awaitTurn();
+    this.awaitTurn();
   }
 
   onBodyFlush(): void {
@@ -155,18 +155,18 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
     if (this.#connection.flush() || this.#bodyIsWhole) return;
     this.#serverIsFull = true;
     this.#downstream.pause();
-    this.#awaitTurn();
+    this.awaitTurn();
   }
 
   onServerRoom(): void {
     if (!this.#serverIsFull) return;
     this.#serverIsFull = false;
-    this.#awaitTurn();
+    this.awaitTurn();
     this.#downstream.resume();
   }
 
   /** It is the server's turn while it takes no more for now, has it all, or has yet to ask for it. */
-  #awaitTurn(): void {
+  awaitTurn(): void {
     if (this.#isAnswered || !this.#connection) return;
     if (this.#isHeldBack || this.#serverIsFull || this.#bodyIsWhole) this.#wait("answer", this.#tries?.answerMs ?? 0);
     else this.#wait("body", this.#timeouts.bodyMs);
@@ -178,13 +178,14 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   onInformation(status: number, headers: HeaderList): void {
     if (status === 100 && this.#isHeldBack) {
       this.#isHeldBack = false;
-      this.#awaitTurn();
+      this.awaitTurn();
     }
     if (status === 100 && !this.#head?.expectsContinue) return;
     this.#downstream.inform(status, status === 100 ? [] : informationHeaders(headers));
   }
 
   onAnswer({ status, statusText, headers, framing }: AnswerHead): void {
+    if (this.#tries?.yields(status)) return;
     try {
       this.#isAnswered = true;
       this.#tries?.answered(gatewayFailureOf(status));
@@ -220,7 +221,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
   onAnswerEnd(trailers: HeaderList): void {
     if (!this.#connection) return;
     // Answered before the request was whole: the server waits for the rest, which nobody will send.
-    if (!this.#downstream.isWhole) this.#connection.cancel(this);
+    if (!this.#downstream.isWhole) this.#tries?.abandon();
     this.#tries?.release();
     this.#wait("client", this.#timeouts.idleMs);
     this.#downstream.end(this.#head?.version === "1.0" ? [] : passableTrailers(trailers));
@@ -254,10 +255,7 @@ export class Ride extends Deadline implements DownstreamTaker, HeldBodyOwner, Tr
 
   override onDue(): void {
     const whom = this.#waitsFor;
-    if (whom === "answer") {
-      this.#connection?.cancel(this);
-      return this.#tries?.failed(late(this.#tries.answerMs));
-    }
+    if (whom === "answer") return this.#tries?.overdue();
     if (whom !== "client" || !this.#isReplied) return this.onFailure(overdue(whom));
     this.#downstream.cut();
     this.#finish();

@@ -1,6 +1,8 @@
 import type { HeaderEdits } from "#shared/config/schema/route-actions.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
+import type { AttemptRecord } from "#shared/endpoint/attempt.ts";
+import type { PoolChoice } from "#shared/endpoint/choice.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
 import type { AccessEntry } from "./access-log/format.ts";
 import type { Downstream } from "./engine/engine.ts";
@@ -11,9 +13,16 @@ import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 
+/** What became of a second try beside the first: it answered first, or second, or failed; or the first failed, so that it
+ * went on alone; or why there was none. */
+export type HedgeResult = "won" | "lost" | "failed" | "alone" | "none left" | "no budget";
+
 /** One try, as a trace tells it. */
 interface AttemptNote {
+  of: PoolChoice;
   choice: Choice | undefined;
+  /** It went beside the one before. */
+  hedge: boolean;
   outcome: Reason;
   tookMs: number;
   /** Our end of the connection, "address:port". */
@@ -31,6 +40,8 @@ const nobodyYet: Forwarded = { client: "", requestId: "", headers: [] };
 export class Passage {
   readonly startedMs: number;
   readonly attempts: AttemptNote[] = [];
+  /** Undefined unless the first try was slow and a second was wanted beside it. */
+  hedge: HedgeResult | undefined;
   /** "" until it is known. */
   requestId = "";
   client = "";
@@ -136,14 +147,18 @@ export class Passage {
     if (this.status === 0) this.status = 499; // as nginx says in its log: the client left without an answer
   }
 
-  /** A further attempt begins. */
-  chose(choice: Choice | undefined): void {
+  /** A further attempt begins.
+   * @param described for a trace
+   * @param beside another is still under way */
+  chose(choice: PoolChoice, described: Choice | undefined, beside: boolean): void {
     const before = this.attempts.at(-1);
     this.#firstTryMs ??= this.#site.host.clock.nowMs();
-    if (before)
+    if (before && !beside)
       this.#site.host.metrics.count("watershed_http_retries_total", { pool: this.pool, reason: before.outcome });
     this.attempts.push({
-      choice,
+      of: choice,
+      choice: described,
+      hedge: beside,
       outcome: "OK",
       tookMs: 0,
       connection: null,
@@ -154,8 +169,12 @@ export class Passage {
   }
 
   /** @param connection on which the answer came; undefined if there was none */
-  ended(outcome: Reason, tookMs: number, connection: UpstreamConnection | undefined, firstByteMs: number): void {
-    const attempt = this.attempts.at(-1);
+  ended(
+    { choice, outcome, tookMs }: AttemptRecord,
+    connection: UpstreamConnection | undefined,
+    firstByteMs: number,
+  ): void {
+    const attempt = this.attempts.findLast(({ of }) => of === choice);
     if (!attempt) return;
     attempt.outcome = outcome;
     attempt.tookMs = tookMs;
@@ -180,12 +199,7 @@ export class Passage {
     if (log?.isWanted()) log.write(this.#entry(endpoint, tookMs));
     if (this.traceId === undefined) return;
     const matched = this.#match ? { index: Number(route), match: this.#match } : null;
-    const attempts = this.attempts.map((note) => ({
-      ...note,
-      tookMs: round(note.tookMs),
-      connectMs: note.connectMs === null ? null : round(note.connectMs),
-      firstByteMs: note.firstByteMs === null ? null : round(note.firstByteMs),
-    }));
+    const attempts = answeringLast(this.attempts).map(told);
     decisions.record(this.traceId, {
       requestId,
       client,
@@ -217,6 +231,7 @@ export class Passage {
       pool,
       endpoint,
       attempts: this.attempts.length,
+      hedge: this.hedge,
       bytesIn,
       bytesOut,
       tookMs,
@@ -225,6 +240,24 @@ export class Passage {
       userAgent: valueOf(headers, "user-agent"),
     };
   }
+}
+
+function told({ choice, hedge, outcome, tookMs, connection, reused, connectMs, firstByteMs }: AttemptNote) {
+  return {
+    choice,
+    hedge,
+    outcome,
+    tookMs: round(tookMs),
+    connection,
+    reused,
+    connectMs: connectMs === null ? null : round(connectMs),
+    firstByteMs: firstByteMs === null ? null : round(firstByteMs),
+  };
+}
+
+/** As the tries ended: that which answered stands last, though one beside it may have begun later. */
+function answeringLast(notes: readonly AttemptNote[]): readonly AttemptNote[] {
+  return notes.toSorted((a, b) => Number(a.outcome === "OK") - Number(b.outcome === "OK"));
 }
 
 function round(ms: number): number {

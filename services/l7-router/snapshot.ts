@@ -11,12 +11,15 @@ import { compileRoutes } from "./route/compile.ts";
 import type { RouteTable } from "./route/compile.ts";
 import type { StickyKeys } from "./policy/sticky-keys.ts";
 import { Connections } from "./upstream/connections.ts";
+import { Hedging } from "./upstream/hedging.ts";
 
 /** A pool with what the router keeps beside it. */
 export interface RoutedPool {
   readonly pool: Pool;
   readonly connections: Connections;
   readonly budget: RetryBudget;
+  /** Undefined where no request is tried twice at a time. */
+  readonly hedging: Hedging | undefined;
 }
 
 /** The state that answers one request; a reload swaps it whole. */
@@ -70,7 +73,10 @@ function updatePool(known: RoutedPool, poolConfig: PoolConfig, host: Host): Rout
   const budget = isSame ? known.budget : new RetryBudget(budgetPercent, host.clock);
   known.pool.update(poolConfig);
   known.connections.update(poolConfig);
-  return { ...known, budget };
+  const { hedge } = poolConfig.retries;
+  const hedging = hedge && (known.hedging ?? new Hedging(hedge));
+  if (hedge) hedging?.update(hedge);
+  return { ...known, budget, hedging };
 }
 
 function createPool(
@@ -99,7 +105,8 @@ function createPool(
   pool.start();
   const budget = new RetryBudget(poolConfig.retries.budgetPercent, clock);
   const connections = new Connections({ config: poolConfig, engine, clock, random, localAddress });
-  return { pool, connections, budget };
+  const { hedge } = poolConfig.retries;
+  return { pool, connections, budget, hedging: hedge && new Hedging(hedge) };
 }
 
 function trustOf(trustedProxies: readonly string[]): (address: string) => boolean {

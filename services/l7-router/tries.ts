@@ -8,10 +8,15 @@ import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { PoolChoice } from "#shared/endpoint/pool.ts";
 import type { Admitted } from "./admit.ts";
 import type { UpstreamRequest, UpstreamTaker } from "./engine/engine.ts";
-import type { Passage } from "./passage.ts";
+import { gatewayFailureOf, isSilentReset, late } from "./failures.ts";
+import { Hedge, answeredBadly, hedged } from "./hedge.ts";
+import type { HedgeOwner } from "./hedge.ts";
+import type { HedgeResult, Passage } from "./passage.ts";
 import type { Site } from "./site.ts";
 import type { RoutedPool } from "./snapshot.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
+import { notHedged } from "./upstream/hedging.ts";
+import type { Hedging } from "./upstream/hedging.ts";
 
 const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]); // RFC 9110 §9.2.2
 
@@ -19,6 +24,8 @@ const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT"
 export interface TriesOwner extends UpstreamTaker {
   /** Send the request on this one. */
   onConnection(connection: UpstreamConnection, request: UpstreamRequest): void;
+  /** Another server has the whole request now: `answerMs` counts from now on. */
+  awaitTurn(): void;
   /** No server answered. */
   onFailure(error: unknown): void;
 }
@@ -32,18 +39,25 @@ export interface TriesOptions {
 }
 
 /** The tries of one request: an endpoint, a connection to it, and, if that fails, whether to try another. */
-export class Tries implements AttemptRequest {
+export class Tries implements AttemptRequest, HedgeOwner {
   readonly #request: UpstreamRequest;
   readonly #routed: RoutedPool;
   readonly #site: Site;
   readonly #passage: Passage;
   readonly #owner: TriesOwner;
-  readonly #attempts: Attempts;
+  #attempts: Attempts;
   readonly #deadlineMs: number;
   readonly #isResendable: boolean;
   #delay: Timer | undefined;
   #opening: AbortController | undefined;
   #sentMs = 0;
+  /** Whom the server that has the request talks to. */
+  #taker: UpstreamTaker;
+  /** Undefined where the request is never tried twice at a time. */
+  readonly #hedging: Hedging | undefined;
+  #hedgeTimer: Timer | undefined;
+  /** A second try beside this one. */
+  #hedge: Hedge | undefined;
   /** Tried now, or answering; counted as active there. */
   endpoint: Endpoint | undefined;
   /** Carries the request now. */
@@ -64,8 +78,10 @@ export class Tries implements AttemptRequest {
     this.#site = site;
     this.#passage = passage;
     this.#owner = owner;
+    this.#taker = owner;
     // It may go out a second time: idempotent, and nothing of a body was read.
     this.#isResendable = request.framing.kind === "none" && idempotent.has(request.method);
+    this.#hedging = notHedged(request) === undefined ? routed.hedging : undefined;
     this.hash = pool.balance === "ip-hash" ? hash32(passage.client) : 0;
     this.affinity = affinity?.bucket;
     this.attemptsMax = pool.config.retries.attempts;
@@ -90,31 +106,41 @@ export class Tries implements AttemptRequest {
 
   /** @throws {TrafficError} NO_HEALTHY or NO_ENDPOINT, or that of the try before if nobody is left */
   next(): void {
-    const { pool, connections } = this.#routed;
+    const { connections } = this.#routed;
     const endpoint = this.#attempts.next();
     endpoint.begin();
     this.endpoint = endpoint;
-    const leftMs = Math.max(1, this.#deadlineMs - this.#site.host.clock.nowMs());
-    const { perTryTimeoutMs } = pool.config.retries;
-    this.answerMs = this.#isResendable && !this.#attempts.last ? Math.min(perTryTimeoutMs, leftMs) : leftMs;
+    this.answerMs = this.#mayTakeMs(this.#attempts.last);
+    if (this.#attempts.number === 1) this.#armHedge();
     const kept = this.#request.upgrade ? undefined : connections.take(endpoint, this.affinity);
     if (kept) this.#use(kept);
     else this.#connect(endpoint);
   }
 
+  /** @param isLast no other try follows: then all the time that is left */
+  #mayTakeMs(isLast: boolean): number {
+    const leftMs = Math.max(1, this.#deadlineMs - this.#site.host.clock.nowMs());
+    const { perTryTimeoutMs } = this.#routed.pool.config.retries;
+    return this.#isResendable && !isLast ? Math.min(perTryTimeoutMs, leftMs) : leftMs;
+  }
+
   #connect(endpoint: Endpoint): void {
     const opening = new AbortController();
     this.#opening = opening;
-    const timeoutMs = Math.min(this.#site.snapshot.config.timeouts.connectMs, this.answerMs);
-    this.#routed.connections.connect(endpoint, timeoutMs, opening.signal, this.affinity).then(
+    this.#routed.connections.connect(endpoint, this.#connectMs, opening.signal, this.affinity).then(
       (connection) => (opening.signal.aborted ? connection.destroy() : this.#use(connection)),
       (error: unknown) => opening.signal.aborted || this.failed(error),
     );
   }
 
+  get #connectMs(): number {
+    return Math.min(this.#site.snapshot.config.timeouts.connectMs, this.answerMs);
+  }
+
   #use(connection: UpstreamConnection): void {
     this.#opening = undefined;
     this.connection = connection;
+    this.#taker = this.#owner;
     this.#sentMs = this.#site.host.clock.nowMs();
     this.#owner.onConnection(connection, this.#request);
   }
@@ -128,7 +154,9 @@ export class Tries implements AttemptRequest {
     if (isReused && endpoint && this.#isResendable && isSilentReset(error)) return this.#connect(endpoint);
     endpoint?.end();
     this.endpoint = undefined;
-    if (!(error instanceof TrafficError) || !this.#attempts.failed(error)) return this.#owner.onFailure(error);
+    const mayGoOn = error instanceof TrafficError && this.#attempts.failed(error);
+    if (this.#hedge && error instanceof TrafficError) return this.#goOnWith(this.#hedge);
+    if (!mayGoOn) return this.#owner.onFailure(error);
     try {
       this.next();
     } catch (thrown) {
@@ -136,12 +164,121 @@ export class Tries implements AttemptRequest {
     }
   }
 
+  /** The server has not answered in its time. */
+  overdue(): void {
+    this.abandon();
+    this.failed(late(this.answerMs));
+  }
+
+  /** The server need not go on: its connection ends. */
+  abandon(): void {
+    this.connection?.cancel(this.#taker);
+  }
+
+  // A second try beside the first.
+
+  #armHedge(): void {
+    const afterMs = this.#hedging?.afterMs();
+    if (afterMs === undefined) return;
+    this.#hedgeTimer = this.#site.host.clock.after(afterMs, () => this.#startHedge());
+  }
+
+  #startHedge(): void {
+    if (!this.endpoint) return;
+    const beside = this.#attempts.beside();
+    if (typeof beside === "string") return this.#countHedge(beside);
+    this.#hedge = new Hedge({
+      ...beside,
+      request: this.#request,
+      routed: this.#routed,
+      owner: this,
+      taker: this.#owner,
+      connectMs: this.#connectMs,
+      dueMs: this.#site.host.clock.nowMs() + this.#mayTakeMs(beside.attempts.last),
+    });
+    this.#hedge.begin();
+  }
+
+  #countHedge(result: HedgeResult): void {
+    this.#passage.hedge = result;
+    this.#site.host.metrics.count("watershed_http_hedges_total", { pool: this.#routed.pool.name, result });
+  }
+
+  onHedgeAnswer(): void {
+    const hedge = this.#hedge;
+    if (!hedge) return;
+    this.#countHedge("won");
+    this.#opening?.abort();
+    this.abandon();
+    this.#observe(); // It took longer than this.
+    this.connection = undefined;
+    this.endpoint?.end();
+    this.#attempts.failed(hedged());
+    this.#adopt(hedge);
+  }
+
+  onHedgeError(error: unknown): void {
+    const hedge = this.#hedge;
+    if (!hedge) return this.failed(error);
+    this.#hedge = undefined;
+    this.#countHedge("failed");
+    hedge.end(error instanceof TrafficError ? error : undefined);
+    if (!(error instanceof TrafficError)) return this.#owner.onFailure(error);
+    this.answerMs = this.#mayTakeMs(this.#attempts.last);
+    if (this.connection) this.#owner.awaitTurn();
+  }
+
+  onHedgeSent(connection: UpstreamConnection): void {
+    this.connection = connection;
+    this.#sentMs = this.#site.host.clock.nowMs();
+    this.#owner.awaitTurn();
+  }
+
+  /** The first try has failed. */
+  #goOnWith(hedge: Hedge): void {
+    this.#countHedge("alone");
+    this.#adopt(hedge);
+    if (hedge.connection) this.#owner.awaitTurn();
+  }
+
+  #adopt(hedge: Hedge): void {
+    this.#hedge = undefined;
+    hedge.isAlone = true;
+    this.#attempts = hedge.attempts;
+    this.#opening = hedge.opening;
+    this.#taker = hedge;
+    this.#sentMs = hedge.sentMs;
+    this.endpoint = hedge.endpoint;
+    this.connection = hedge.connection;
+    this.answerMs = Math.max(1, hedge.dueMs - this.#site.host.clock.nowMs());
+  }
+
+  /** Whether this answer gives way to that of another server, which is asked already. */
+  yields(status: number): boolean {
+    const failure = this.#hedge && gatewayFailureOf(status);
+    if (failure === undefined) return false;
+    this.abandon();
+    this.failed(answeredBadly(status, failure));
+    return true;
+  }
+
+  // How it ends.
+
   /** The head of an answer has come.
    * @param failure why it counts against its endpoint nevertheless */
   answered(failure: Reason | undefined): void {
+    this.#hedgeTimer?.cancel();
+    if (this.#hedge) this.#countHedge("lost");
+    this.#hedge?.end(hedged());
+    this.#hedge = undefined;
+    this.#observe();
+    this.#attempts.succeeded(failure);
+  }
+
+  #observe(): void {
     const nowMs = this.#site.host.clock.nowMs();
     this.endpoint?.observeLatency(nowMs - this.#sentMs, nowMs);
-    this.#attempts.succeeded(failure);
+    this.#hedging?.observe(nowMs - this.#sentMs);
   }
 
   /** The connection no longer carries this request. */
@@ -153,8 +290,11 @@ export class Tries implements AttemptRequest {
    * @param error why, if there was no answer yet */
   cancel(error: TrafficError | undefined): void {
     this.#delay?.cancel();
+    this.#hedgeTimer?.cancel();
+    this.#hedge?.end(error);
+    this.#hedge = undefined;
     this.#opening?.abort();
-    this.connection?.cancel(this.#owner);
+    this.abandon();
     this.connection = undefined;
     if (this.endpoint && error) this.#attempts.failed(error);
   }
@@ -164,21 +304,15 @@ export class Tries implements AttemptRequest {
     return this.#isResendable || reason === "CONNECT_FAILED" || reason === "CONNECT_TIMEOUT";
   }
 
-  onChoice(choice: PoolChoice, tried: readonly Endpoint[]): void {
+  onChoice(choice: PoolChoice, tried: readonly Endpoint[], beside: boolean): void {
+    const { pool } = this.#routed;
     const isTraced = this.#passage.traceId !== undefined;
-    this.#passage.chose(
-      isTraced
-        ? this.#routed.pool.describe(choice, tried, this.affinity === undefined ? undefined : "ip-hash")
-        : undefined,
-    );
+    const balance = this.affinity === undefined ? undefined : "ip-hash";
+    this.#passage.chose(choice, isTraced ? pool.describe(choice, tried, balance) : undefined, beside);
   }
 
-  onAttempt({ outcome, tookMs }: AttemptRecord): void {
-    const connection = outcome === "OK" ? this.connection : undefined;
-    this.#passage.ended(outcome, tookMs, connection, this.#site.host.clock.nowMs() - this.#sentMs);
+  onAttempt(record: AttemptRecord): void {
+    const connection = record.outcome === "OK" ? this.connection : undefined;
+    this.#passage.ended(record, connection, this.#site.host.clock.nowMs() - this.#sentMs);
   }
-}
-
-function isSilentReset(error: unknown): boolean {
-  return error instanceof TrafficError && error.reason === "UPSTREAM_RESET" && error.retryable;
 }

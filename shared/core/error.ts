@@ -49,6 +49,7 @@ export const reasons = [
   "FIXED_ANSWER",
   "MAINTENANCE",
   "FAULT_INJECTED",
+  "HEDGED",
 ] as const;
 
 export type Reason = (typeof reasons)[number];

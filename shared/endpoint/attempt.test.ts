@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { TrafficError } from "#shared/core/error.ts";
+import { TrafficError, assert } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { testPool } from "#test/support/pool.ts";
-import { RetryBudget, attempt } from "./attempt.ts";
+import { Attempts, RetryBudget, attempt } from "./attempt.ts";
 import type { AttemptInfo, AttemptRecord, AttemptRequest } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -205,5 +205,68 @@ describe("retry budget of attempts", () => {
     expect(await Promise.allSettled([setUp(2, ["fine"], { budget }).run()])).toMatchObject([{ status: "fulfilled" }]);
     expect(await setUp(2, [timedOut, "fine"], { budget }).run()).toBe("fine");
     await expect(setUp(2, [timedOut, "fine"], { budget }).run()).rejects.toBe(timedOut);
+  });
+});
+
+describe("an attempt beside the present one", () => {
+  const setUpPair = (endpoints: number, request: Partial<AttemptRequest> = {}) => {
+    const { pool } = testPool({
+      endpoints: Array.from({ length: endpoints }, (_, i) => ({ address: `10.0.0.${i + 1}:80` })),
+    });
+    const records: AttemptRecord[] = [];
+    const besides: boolean[] = [];
+    const first = new Attempts(pool, {
+      hash: 0,
+      attemptsMax: 2,
+      mayRetry: () => true,
+      onChoice: (_choice, _tried, beside) => void besides.push(beside),
+      onAttempt: (record) => void records.push(record),
+      ...request,
+    });
+    return { first, endpoint: first.next(), records, besides };
+  };
+
+  it("is at another endpoint, and counts as one of those that may be made", () => {
+    const { first, endpoint, besides, records } = setUpPair(3);
+    expect(first.last).toBe(false);
+    const second = first.beside();
+    assert(typeof second === "object", "there is one");
+    expect(second.endpoint).not.toBe(endpoint);
+    expect([first.last, second.attempts.last]).toEqual([true, true]);
+    expect(besides).toEqual([false, true]);
+    expect(first.failed(refused)).toBe(false);
+    second.attempts.succeeded(undefined);
+    expect(records.map(({ choice, outcome }) => [choice.endpoint, outcome])).toEqual([
+      [endpoint, "CONNECT_FAILED"],
+      [second.endpoint, "OK"],
+    ]);
+  });
+
+  it("either goes on with an endpoint that neither has tried", () => {
+    const { first, endpoint } = setUpPair(3, { attemptsMax: 3 });
+    const second = first.beside();
+    assert(typeof second === "object", "there is one");
+    expect(first.failed(refused)).toBe(true);
+    expect(second.attempts.failed(refused)).toBe(true);
+    const third = second.attempts.next();
+    expect(new Set([endpoint, second.endpoint, third]).size).toBe(3);
+  });
+
+  it.each([
+    { name: "a single endpoint", endpoints: 1, request: {}, says: "none left" },
+    { name: "a single attempt", endpoints: 2, request: { attemptsMax: 1 }, says: "none left" },
+    { name: "no budget", endpoints: 2, request: { budget: new RetryBudget(0, new FakeClock()) }, says: "no budget" },
+  ])("with $name there is none: $says", ({ endpoints, request, says }) => {
+    const { first } = setUpPair(endpoints, request);
+    expect(first.beside()).toBe(says);
+    expect(first.number).toBe(1);
+  });
+
+  it("pays into the budget once, and takes from it once", () => {
+    const budget = new RetryBudget(1, new FakeClock());
+    const { first } = setUpPair(2, { budget });
+    first.beside();
+    const left = [budget.withdraw(), budget.withdraw(), budget.withdraw()];
+    expect(left).toEqual([true, true, false]); // of the three that a second has in reserve
   });
 });

@@ -27,8 +27,9 @@ export interface AttemptRequest {
   /** Asked only about errors that are retryable in themselves: is this request safe to send again? */
   mayRetry(error: TrafficError): boolean;
   readonly budget?: RetryBudget | undefined;
-  /** Called before the endpoint is tried: the moment to describe the choice for a trace. */
-  onChoice?(choice: PoolChoice, tried: readonly Endpoint[]): void;
+  /** Called before the endpoint is tried: the moment to describe the choice for a trace.
+   * @param beside another attempt is still under way */
+  onChoice?(choice: PoolChoice, tried: readonly Endpoint[], beside: boolean): void;
   /** A result says nothing of the endpoint yet: whoever has it tells `succeeded` or `failed` himself. */
   readonly judgedLater?: boolean;
   onAttempt?(record: AttemptRecord): void;
@@ -81,7 +82,8 @@ export class Attempts {
   readonly #pool: Pool;
   readonly #request: AttemptRequest;
   readonly #attemptsMax: number;
-  readonly #tried: Endpoint[] = [];
+  readonly #tried: Endpoint[];
+  #isBeside = false;
   #choice: PoolChoice | undefined;
   #failure: TrafficError | undefined;
   #startedMs = 0;
@@ -90,11 +92,28 @@ export class Attempts {
   /** No further attempt follows the present one, whatever happens. */
   last = false;
 
-  constructor(pool: Pool, request: AttemptRequest) {
+  constructor(pool: Pool, request: AttemptRequest, tried: Endpoint[] = []) {
     this.#pool = pool;
     this.#request = request;
+    this.#tried = tried;
     this.#attemptsMax = Math.min(request.attemptsMax, attemptsCap);
-    request.budget?.request();
+    if (tried.length === 0) request.budget?.request();
+  }
+
+  /** A further attempt beside the present one, which goes on. It is one of those that the request may make, and costs
+   * budget as a retry does. Whichever ends first goes on with `next`, the other must have ended by then.
+   * @returns it with its endpoint, or why it may not be made */
+  beside(): { readonly attempts: Attempts; readonly endpoint: Endpoint } | "none left" | "no budget" {
+    if (this.last || !this.#pool.canRetry(this.#tried)) return "none left";
+    if (!(this.#request.budget?.withdraw() ?? true)) return "no budget";
+    const attempts = new Attempts(this.#pool, this.#request, this.#tried);
+    attempts.number = this.number;
+    attempts.#isBeside = true;
+    const endpoint = attempts.next();
+    attempts.#isBeside = false;
+    this.number = attempts.number;
+    this.last = attempts.last;
+    return { attempts, endpoint };
   }
 
   /** The endpoint to try now.
@@ -110,7 +129,7 @@ export class Attempts {
     const { endpoint } = choice;
     if (this.#failure && !endpoint) throw this.#failure; // Who was left when the last attempt began is gone.
     this.#choice = choice;
-    request.onChoice?.(choice, this.#tried);
+    request.onChoice?.(choice, this.#tried, this.#isBeside);
     if (!endpoint) {
       this.#note(choice.reason);
       throw nobody(pool, choice.reason);

@@ -157,6 +157,11 @@ export const metricTable = {
     labels: ["pool", "result"],
   },
   watershed_http_retries_total: { type: "counter", help: "Further tries of a request", labels: ["pool", "reason"] },
+  watershed_http_hedges_total: {
+    type: "counter",
+    help: "Slow requests that a second try was wanted for, by what became of it",
+    labels: ["pool", "result"],
+  },
   watershed_http_sticky_total: {
     type: "counter",
     help: "Requests of sticky pools, by how they came by their bucket",

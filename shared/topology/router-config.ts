@@ -1,3 +1,4 @@
+import type { HedgeConfig } from "#shared/config/schema/hedge.ts";
 import { protocolOf, servicesOf } from "#shared/config/schema/topology.ts";
 import type { ServiceTopology, Topology } from "#shared/config/schema/topology.ts";
 import { formatDuration } from "#shared/core/duration.ts";
@@ -53,6 +54,7 @@ function pool(
       attempts: retries.attempts,
       budgetPercent: retries.budgetPercent,
       perTryTimeout: formatDuration(retries.perTryTimeoutMs),
+      ...(retries.hedge && { hedge: { after: afterText(retries.hedge) } }),
     },
     essential: service.essential,
     connectionMaxAge: formatDuration(connectionMaxAgeMs),
@@ -60,4 +62,8 @@ function pool(
     ...(service.stickyCookie !== undefined && { sticky: { cookie: service.stickyCookie } }),
     panicThreshold: 50,
   };
+}
+
+function afterText({ after }: HedgeConfig): string {
+  return "ms" in after ? formatDuration(after.ms) : `p${after.percentile}`;
 }

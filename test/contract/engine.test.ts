@@ -10,6 +10,7 @@ import { describeCuts } from "./engine/cuts.ts";
 import { describeDrains } from "./engine/drains.ts";
 import { describeExchanges } from "./engine/exchanges.ts";
 import { describeFailures } from "./engine/failures.ts";
+import { describeHedges } from "./engine/hedges.ts";
 import { describeIntermediary } from "./engine/intermediary.ts";
 import { describeMirrors } from "./engine/mirrors.ts";
 import { describeOwnReplies } from "./engine/own-replies.ts";
@@ -59,6 +60,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeOwnReplies(engine);
     describeAnswers(engine);
     describeFailures(engine);
+    describeHedges(engine);
     describeConnections(engine);
     describeExchanges(engine);
     describeClients(engine);

@@ -59,7 +59,8 @@ function routerLines({ tries, http, target, answer }: Trace): string[] {
   const way = `${start} → ${decision.pool}`;
   if (!choice?.address) return [`${way} → ${choice?.reason ?? decision.reason ?? "no attempt"} → ${endOf(answer)}`];
   const failed = decision.attempts.slice(0, -1).map(({ choice: before, outcome, tookMs }) => {
-    return `    ✗ ${before?.name ?? "nobody"} ${outcome} after ${formatTook(tookMs)}: the router tries another`;
+    const then = outcome === "HEDGED" ? "another answered first" : "the router tries another";
+    return `    ✗ ${before?.name ?? "nobody"} ${outcome} after ${formatTook(tookMs)}: ${then}`;
   });
   return [`${way} → ${choice.zone ? `zone ${choice.zone}` : choice.name} (${choiceReason(choice, true)})`, ...failed];
 }

@@ -16,6 +16,7 @@ const entry: AccessEntry = {
   pool: "web",
   endpoint: "web-1",
   attempts: 2,
+  hedge: undefined,
   bytesIn: 0,
   bytesOut: 512,
   tookMs: 12.34567,

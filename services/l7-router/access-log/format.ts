@@ -21,6 +21,8 @@ export interface AccessEntry {
   readonly endpoint: string | undefined;
   /** Tries at a server. */
   readonly attempts: number;
+  /** What became of a second try beside a slow first; undefined where none was wanted. */
+  readonly hedge: string | undefined;
   /** Of the bodies. */
   readonly bytesIn: number;
   readonly bytesOut: number;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { durationSchema } from "./duration.ts";
+import { hedgeSchema } from "./hedge.ts";
 import { stickySchema } from "./sticky.ts";
 import { parseAddress, parseCidr, parseSocketAddress } from "#shared/core/cidr.ts";
 import { parseBytes } from "#shared/core/bytes.ts";
@@ -157,6 +158,9 @@ export const retriesSchema = z
       .default(20)
       .describe("retries as a share of requests; refused connects and resets before any answer cost nothing"),
     perTryTimeout: durationSchema.prefault("2s").describe("until the head of the answer, while another try is left"),
+    hedge: hedgeSchema
+      .optional()
+      .describe("of a router: a slow GET, HEAD or OPTIONS is tried at a second endpoint as well; costs retry budget"),
   })
   .transform(({ perTryTimeout, ...rest }) => ({ ...rest, perTryTimeoutMs: perTryTimeout }));
 
@@ -195,6 +199,10 @@ export const poolSchema = crossCheck(
       ),
   }),
   (pool, context) => {
+    const { hedge, attempts } = pool.retries;
+    const hedgeIssue = (message: string) => context.addIssue({ code: "custom", path: ["retries", "hedge"], message });
+    if (hedge && attempts < 2) hedgeIssue("needs attempts: 2 or more, of which it is one");
+    if (hedge && pool.sticky) hedgeIssue("a sticky pool keeps a user at one server, where his session is");
     const seen = new Set<string>();
     for (const [i, endpoint] of pool.endpoints.entries()) {
       if (seen.has(endpoint.address))

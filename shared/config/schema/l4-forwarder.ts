@@ -137,6 +137,13 @@ export const l4ForwarderSchema = crossCheck(
           path: ["pools", name, "sticky"],
           message: "a forwarder sees no requests: its router says the affinity, and balance: ip-hash keeps it",
         });
+    for (const [name, { retries }] of Object.entries(config.pools))
+      if (retries.hedge)
+        context.addIssue({
+          code: "custom",
+          path: ["pools", name, "retries", "hedge"],
+          message: "a forwarder sees no requests, so it cannot send one twice: a router can",
+        });
     const seen = new Set<string>();
     for (const [i, { address, protocol }] of config.listeners.entries()) {
       if (seen.has(`${protocol} ${address}`) && !address.endsWith(":0"))
