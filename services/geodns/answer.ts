@@ -8,6 +8,7 @@ import { SignedAnswers } from "./dnssec/signed-answers.ts";
 import type { SignedAnswer } from "./dnssec/signed-answer.ts";
 import { depthOf, valueOf } from "./geo-tree/tree.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { TraceLimit } from "./trace-limit.ts";
 import { compileBody, cutBody, emptyBody, tcpBytesMax } from "./wire/body.ts";
 import type { Body } from "./wire/body.ts";
 import { classes, extendedErrors, isMeta, rcodes, types } from "./wire/codes.ts";
@@ -25,6 +26,10 @@ export interface Client {
   readonly address: AddressBytes;
 }
 
+const nobody: Client = { address: new Uint8Array(4) };
+const nothing = new Uint8Array(0);
+
+// What replies say that hold no records. One reply is written at a time, from heads that are made once.
 const notReady = encodeExtendedError(extendedErrors.notReady, "the first health checks are under way");
 const signingLimit = encodeExtendedError(extendedErrors.other, "too many signatures asked for");
 const notAuthoritative = encodeExtendedError(extendedErrors.notAuthoritative, outside.rule);
@@ -38,25 +43,37 @@ const limitedOverUdp: ReplyHead = { rcode: rcodes.NOERROR, authoritative: true }
 const limitedOverTcp: ReplyHead = { rcode: rcodes.SERVFAIL, authoritative: false, extendedError: signingLimit };
 
 /** Answers queries, one at a time, from the snapshot in force. What is here runs for every query: it makes no object,
- * string or closure, but for what is not compiled. */
+ * string or closure, but for what is not compiled. It reads from top to bottom: `answer`, then its steps in their order. */
 export class Answerer {
   #snapshot: Snapshot;
+  readonly #terms: Terms;
+
   /** The query last answered, until the next. */
   readonly query = new Query();
   /** How its client was received. */
   readonly reception: Reception;
   /** How it was answered. */
   rcode = 0;
+  /** It asked for its decision to be recorded, and that is to be done. */
+  isTraced = false;
   /** Set where the answer was not taken from what is compiled: for who asked, and why. */
   decision: Decision | undefined;
+  /** The answers to those who set DO. */
+  readonly signed = new SignedAnswers();
+
+  // Of the query that is being answered: every step needs them.
+  #client: Client = nobody;
+  #transport: Transport = "udp";
+  #out: Uint8Array = nothing;
+  /** Leading bits of the client's address that the answer depends on. */
   #scope = 0;
   /** The name that was asked stands there itself: no wildcard stands for it, and it is not missing. */
   #isExact = false;
-  /** Those to who sets DO. */
-  readonly signed = new SignedAnswers();
+  readonly #traces = new TraceLimit();
 
   constructor(snapshot: Snapshot, terms: Terms) {
     this.#snapshot = snapshot;
+    this.#terms = terms;
     this.reception = new Reception(terms);
   }
 
@@ -71,51 +88,56 @@ export class Answerer {
 
   /** Answers one message. Never throws on bad input.
    *
-   * Read strictly → receive the client → refuse what cannot be answered → find the name → pick by region → copy within the
-   * client's limit.
+   * Read strictly → receive the client → refuse what cannot be answered → find the name → pick by region → sign for those who
+   * want it → copy within the client's limit.
    * @param out takes the reply from 0; as long as the largest message
    * @returns bytes of the reply; 0 for silence */
   answer(message: Uint8Array, client: Client, transport: Transport, out: Uint8Array): number {
     const { query } = this;
-    this.decision = undefined;
+    this.#client = client;
+    this.#transport = transport;
+    this.#out = out;
     this.#scope = 0;
+    this.isTraced = false;
+    this.decision = undefined;
+
     const verdict = query.read(message);
     if (verdict === "silence") return 0;
     const refusal = this.reception.receive(query, client, transport);
-    if (verdict === "refused") return this.#refuse(out, transport, query.rcode);
-    if (refusal >= 0 || verdict === "cookieOnly")
-      return this.#refuse(out, transport, Math.max(refusal, rcodes.NOERROR));
-    if (query.isTraced || query.class !== classes.IN || isRare(query.type))
-      return this.#answerSlowly(client, transport, out);
+    if (verdict === "refused") return this.#refuse(query.rcode);
+    if (refusal >= 0) return this.#refuse(refusal);
+    if (verdict === "cookieOnly") return this.#refuse(rcodes.NOERROR); // the cookie goes out with the OPT
+    this.isTraced = query.isTraced && this.#traces.take(this.#terms.nowSeconds());
+    if (this.isTraced || query.class !== classes.IN || isRare(query.type)) return this.#decideAnew();
 
     const entry = this.#find();
-    if (!entry) return this.#write(out, transport, outsideHead, emptyBody);
-    if (entry.steered === isSlow) return this.#answerSlowly(client, transport, out);
+    if (!entry) return this.#write(outsideHead, emptyBody);
+    if (entry.steered === isSlow) return this.#decideAnew();
     const signs = query.dnssecOk && entry.needsSigning;
-    if (signs && query.compactOk) return this.#answerSlowly(client, transport, out); // few set it; it may change the rcode
-    if (signs && !this.#isExact && entry.cut === undefined) return this.#answerOnDemand(entry, client, transport, out);
-    if (entry.steered >= 0) return this.#answerSteered(entry, client, transport, out);
-    if (!signs) return this.#write(out, transport, entry, entry.body);
-    return this.#writeSigned(this.signed.ofEntry(entry, query, this.#snapshot), client, transport, out);
+    if (signs && !this.#isExact && entry.cut === undefined) return this.#answerMadeUp(entry);
+    if (entry.steered >= 0) return this.#answerSteered(entry, signs);
+    if (!signs) return this.#write(entry, entry.body);
+    return this.#writeSigned(this.signed.ofEntry(entry, query, this.#snapshot));
   }
 
   /** Another reply to the query last answered, where too much is answered to its network: a short one that makes a real client prove where
    * it is, by a cookie if it knows them, else over TCP.
    * @returns bytes of the reply */
   answerCut(out: Uint8Array): number {
+    this.#out = out;
     this.#scope = 0;
-    if (this.reception.knowsCookies) return this.#refuse(out, "udp", rcodes.BADCOOKIE);
-    return this.#write(out, "udp", refusals.get(rcodes.NOERROR) ?? refusedHead, cutBody);
+    if (this.reception.knowsCookies) return this.#refuse(rcodes.BADCOOKIE);
+    return this.#write(refusals.get(rcodes.NOERROR) ?? refusedHead, cutBody);
   }
 
-  #refuse(out: Uint8Array, transport: Transport, rcode: number): number {
-    return this.#write(out, transport, refusals.get(rcode) ?? refusedHead, emptyBody);
+  #refuse(rcode: number): number {
+    return this.#write(refusals.get(rcode) ?? refusedHead, emptyBody);
   }
 
-  /** Undefined outside every dnsZone. */
+  /** What is compiled for the name and type that were asked; undefined outside every dnsZone. */
   #find(): Entry | undefined {
     const { query } = this;
-    const { table } = this.snapshot.compiled.zones;
+    const { table } = this.#snapshot.compiled.zones;
     const node = table.find(query, 0);
     this.#isExact = node !== undefined;
     if (node) return entryOf(node, query.type);
@@ -127,82 +149,84 @@ export class Answerer {
     return undefined;
   }
 
-  #answerSteered(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
-    const { query } = this;
-    const { steered, tree } = this.snapshot.compiled;
-    const names = steered[entry.steered];
+  /** Client → leaf of the prefix tree → choice of regions → the order of addresses whose turn it is. */
+  #answerSteered(entry: Entry, signs: boolean): number {
+    const names = this.#snapshot.compiled.steered[entry.steered];
     // SERVFAIL makes a resolver ask the twin at once. Silence would cost it a time-out, and a guess would send clients to
     // a region that may be down, for as long as the TTL lasts.
-    if (!names?.answers.view.ready) return this.#write(out, transport, startingHead, emptyBody);
-    const { subnetBytes, subnetAddress } = query;
-    const found =
-      subnetBytes === 4
-        ? tree.findIpv4(subnetAddress, 0)
-        : subnetBytes === 16
-          ? tree.findIpv6(subnetAddress, 0)
-          : tree.find(client.address);
-    const choice = names.answers.choiceOf[valueOf(found)] ?? 0;
-    const one = names.byChoice[choice];
-    const turn = one?.turns.take() ?? 0;
-    const body = one?.bodies[turn];
-    if (!one || !body) return this.#answerSlowly(client, transport, out);
-    one.choice.answered++;
+    if (!names?.answers.view.ready) return this.#write(startingHead, emptyBody);
+    const leaf = this.#leafOfClient();
+    const choice = names.answers.choiceOf[valueOf(leaf)] ?? 0;
+    const ofChoice = names.byChoice[choice];
+    const turn = ofChoice?.turns.take() ?? 0;
+    const body = ofChoice?.bodies[turn];
+    if (!ofChoice || !body) return this.#decideAnew();
+    ofChoice.choice.answered++;
     // Who hides the address is answered by where the resolver is: that holds for all who ask through it.
-    if (subnetBytes > 0) this.#scope = depthOf(found);
-    if (!query.dnssecOk || !entry.needsSigning) return this.#write(out, transport, entry, body);
-    const signed = this.signed.ofChoice(entry.steered, names, choice, turn, this.#snapshot);
-    return this.#writeSigned(signed, client, transport, out);
+    if (this.query.subnetBytes > 0) this.#scope = depthOf(leaf);
+    if (!signs) return this.#write(entry, body);
+    return this.#writeSigned(this.signed.ofChoice(entry.steered, names, choice, turn, this.#snapshot));
   }
 
-  /** For a name that whoever asks has made up. */
-  #answerOnDemand(entry: Entry, client: Client, transport: Transport, out: Uint8Array): number {
-    if (entry.steered >= 0) return this.#answerSlowly(client, transport, out);
-    const signed = this.signed.onDemand(this.query, transport, this.#snapshot);
-    if (!signed) return this.#refuseToSign(transport, out);
-    return this.#write(out, transport, signed.head, signed.body);
+  /** By the subnet that the query tells, else by its source. */
+  #leafOfClient(): number {
+    const { tree } = this.#snapshot.compiled;
+    const { subnetBytes, subnetAddress } = this.query;
+    if (subnetBytes === 4) return tree.findIpv4(subnetAddress, 0);
+    if (subnetBytes === 16) return tree.findIpv6(subnetAddress, 0);
+    return tree.find(this.#client.address);
   }
 
-  #writeSigned(signed: SignedAnswer | undefined, client: Client, transport: Transport, out: Uint8Array): number {
-    if (!signed) return this.#answerSlowly(client, transport, out);
-    return this.#write(out, transport, signed.head, signed.body);
+  #writeSigned(signed: SignedAnswer | undefined): number {
+    if (!signed) return this.#decideAnew();
+    return this.#write(this.query.compactOk ? signed.compactHead : signed.head, signed.body);
+  }
+
+  /** Signed for a name that whoever asks has made up: it is not there, or a wildcard stands for it. */
+  #answerMadeUp(entry: Entry): number {
+    if (entry.steered >= 0) return this.#decideAnew();
+    const signed = this.signed.onDemand(this.query, this.#transport, this.#snapshot);
+    return signed ? this.#writeSigned(signed) : this.#refuseToSign();
   }
 
   /** Whoever can show where it is, by asking over TCP, comes first. */
-  #refuseToSign(transport: Transport, out: Uint8Array): number {
-    if (transport === "udp") return this.#write(out, transport, limitedOverUdp, cutBody);
-    return this.#write(out, transport, limitedOverTcp, emptyBody);
+  #refuseToSign(): number {
+    if (this.#transport === "udp") return this.#write(limitedOverUdp, cutBody);
+    return this.#write(limitedOverTcp, emptyBody);
   }
 
-  /** With the reasons, for what is traced or rare. */
-  #answerSlowly(client: Client, transport: Transport, out: Uint8Array): number {
+  /** By the rules themselves, with the reasons, for what is traced, rare or not compiled. */
+  #decideAnew(): number {
     const { query } = this;
     const { name, type, dnssecOk, compactOk } = query;
     const question = { name, type, class: query.class };
-    const asker = { client: client.address, subnet: query.subnetAt > 0 ? { address: query.subnet } : undefined };
-    const decision = decide(question, asker, this.snapshot);
+    const subnet = query.subnetAt > 0 ? { address: query.subnet } : undefined;
+    const decision = decide(question, { client: this.#client.address, subnet }, this.#snapshot);
     this.decision = decision;
     this.#scope = decision.scopePrefix;
-    const secured = secure(decision, question, { dnssecOk, compactOk, transport }, this.#snapshot);
+    const asked = { dnssecOk, compactOk, transport: this.#transport };
+    const secured = secure(decision, question, asked, this.#snapshot);
     if (secured.isLimited) {
       this.decision = { ...decision, reason: "LIMIT_REACHED", rule: "signing on demand", answers: [], authority: [] };
-      return this.#refuseToSign(transport, out);
+      return this.#refuseToSign();
     }
     const { authoritative } = decision;
     const extendedError = extendedErrorOf(decision, query.class);
     const head = { rcode: rcodes[secured.rcode], authoritative, extendedError, compactOk: secured.compactOk };
-    return this.#write(out, transport, head, compileBody(name, secured));
+    return this.#write(head, compileBody(name, secured));
   }
 
-  /** Whole record sets are left out until the rest fits. */
-  #write(out: Uint8Array, transport: Transport, head: ReplyHead, whole: Body): number {
+  /** The end of every way: whole record sets are left out until the rest fits, and the bytes are written. */
+  #write(head: ReplyHead, whole: Body): number {
     const { query, reception } = this;
-    const { identity } = this.snapshot;
-    const bytesMax = transport === "udp" ? udpReplyBytesMax(query, udpBytesMax) : tcpBytesMax;
+    const { identity } = this.#snapshot;
+    const bytesMax = this.#transport === "udp" ? udpReplyBytesMax(query, udpBytesMax) : tcpBytesMax;
     const bodyMax = bytesMax - query.questionEnd - optBytes(query, head, identity, reception);
     let body = whole;
     while (body.requiredBytes > bodyMax && body.shorter) body = body.shorter;
     this.rcode = head.rcode;
-    return writeReply(out, query, head, body, this.#scope, identity, body.bytes.length <= bodyMax, reception);
+    const withAdditional = body.bytes.length <= bodyMax;
+    return writeReply(this.#out, query, head, body, this.#scope, identity, withAdditional, reception);
   }
 }
 

@@ -7,12 +7,12 @@ import { describe } from "./explain.ts";
  * @param reply as it was sent */
 export function recordDecision(
   { decisions, node }: Pick<Host, "decisions" | "node">,
-  { query, decision }: Answerer,
+  { query, isTraced, decision }: Answerer,
   { address }: Client,
   transport: Transport,
   reply: Uint8Array,
 ): void {
-  const traceId = query.isTraced ? query.traceId : undefined;
+  const traceId = isTraced ? query.traceId : undefined;
   if (traceId === undefined || !decision) return;
   const { name, type, subnet } = query;
   const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;

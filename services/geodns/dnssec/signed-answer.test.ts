@@ -38,7 +38,8 @@ describe("an answer that was signed", () => {
 
   it.each([
     { what: "an alias of a wildcard to a steered name", name: "x.to.geo.stream.test", flags: 0x8000, decided: true },
-    { what: "CO", name: "www.stream.test", flags: 0xc000, decided: true },
+    { what: "a steered name, with CO", name: "www.stream.test", flags: 0xc000, decided: false },
+    { what: "a name that is not there, with CO", name: "none.stream.test", flags: 0xc000, decided: false },
     { what: "a name that is not there", name: "none.stream.test", flags: 0x8000, decided: false },
     { what: "a name below a wildcard", name: "x.wild.stream.test", flags: 0x8000, decided: false },
   ])("is decided anew each time, unless it is the same for all: $what", ({ name, flags, decided }) => {

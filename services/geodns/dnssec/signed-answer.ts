@@ -12,13 +12,15 @@ import { renewalOf } from "./signer.ts";
 /** An encoded answer with its signatures. */
 export interface SignedAnswer {
   readonly head: ReplyHead;
+  /** In place of it for those who set CO: they are told NXDOMAIN. @see RFC 9824 §5.1 */
+  readonly compactHead: ReplyHead;
   readonly body: Body;
   /** From here to there its signatures are given out, seconds since 1970: then one of them is due. */
   readonly from: number;
   readonly until: number;
 }
 
-/** Signs and encodes an answer that can be given again to everybody who asks the same without CO.
+/** Signs and encodes an answer that can be given again to everybody who asks the same.
  * @returns undefined if it cannot be signed now: the limit of what is signed on demand is reached */
 export function signAnswer(
   decision: Securable,
@@ -36,7 +38,11 @@ export function signAnswer(
   );
   const from = Math.max(0, ...signatures.map(({ inception }) => inception));
   const until = Math.min(Infinity, ...signatures.map(renewalOf));
-  return { head: { rcode: rcodes[rcode], authoritative }, body, from, until };
+  const head = { rcode: rcodes[rcode], authoritative };
+  // What only goes along may come from another dnsZone, which is signed.
+  const isSigned = [...sections.answers, ...sections.authority].some(({ rrsig }) => rrsig);
+  const compactHead = { rcode: rcodes[decision.rcode], authoritative, compactOk: isSigned };
+  return { head, compactHead, body, from, until };
 }
 
 /** Whether it has to be made anew: a signature is due, or begins in the future, as after the wall clock was set back.
