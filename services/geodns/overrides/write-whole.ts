@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 
 /** Replaces a file in one step: whoever reads it, and whatever ends this process or the machine, sees the old or the new
@@ -10,7 +10,7 @@ export function writeWhole(file: string, text: string): void {
   try {
     const descriptor = openSync(temporary, "w", 0o644);
     try {
-      writeSync(descriptor, text);
+      writeFileSync(descriptor, text); // all of it: one write may take a part, where the disk is nearly full
       fsyncSync(descriptor); // Else a crash of the machine may leave the new name with nothing in it.
     } finally {
       closeSync(descriptor);
