@@ -10,6 +10,7 @@ import { classes, parseType, typeName, types } from "./wire/codes.ts";
 import { formatName, parseName } from "./wire/name.ts";
 import type { Name } from "./wire/name.ts";
 import type { OwnedSet } from "./wire/body.ts";
+import { zoneFor } from "./zone/resolve.ts";
 
 /** What would be answered, and why: `name`, `type` (default A), `client`, and `ecs` if a resolver would tell one.
  * @throws {UsageError} if the query does not say enough */
@@ -19,7 +20,8 @@ export function explain(parameters: URLSearchParams, snapshot: Snapshot): Record
   if (!client) throw new UsageError(`explain needs client=ADDRESS; got "${parameters.get("client") ?? ""}"`);
   const ecs = parameters.get("ecs") ?? undefined;
   const subnet = ecs === undefined ? undefined : subnetOf(ecs);
-  return describe(question, { client, subnet }, ecs, decide(question, { client, subnet }, snapshot, true));
+  const asker = { client, subnet };
+  return describe(question, asker, ecs, decide(question, asker, snapshot, true), snapshot);
 }
 
 function questionOf(parameters: URLSearchParams): Question {
@@ -44,6 +46,7 @@ export function describe(
   { client, subnet }: Asker,
   ecs: string | undefined,
   decision: Decision,
+  snapshot: Pick<Snapshot, "zones" | "signers">,
 ): Record<string, unknown> {
   const { steered, answers, reason, rule } = decision;
   const isAlias = ({ set }: OwnedSet) => set.type === types.CNAME && question.type !== types.CNAME;
@@ -83,6 +86,24 @@ export function describe(
     ttl: ttls.length > 0 ? Math.min(...ttls) : null,
     ttlReason: steered ? ttlReason(steered) : null,
     scope: decision.scopePrefix,
+    dnssec: dnssecOf(question, decision, snapshot),
+  };
+}
+
+/** By which keys the answer is signed for those who set DO; null where it is not. A name that is not there is NOERROR to them
+ * (RFC 9824 §3.1). */
+function dnssecOf(
+  { name, type }: Pick<Question, "name" | "type">,
+  { rcode, authoritative }: Decision,
+  { zones, signers }: Pick<Snapshot, "zones" | "signers">,
+) {
+  const zone = zoneFor(zones, name, type);
+  const signer = zone && signers.get(zone.apex);
+  if (!signer || !authoritative) return null;
+  return {
+    dnsZone: display(zone.apex),
+    keys: signer.tagsFor(type),
+    rcode: rcode === "NXDOMAIN" ? "NOERROR" : rcode,
   };
 }
 

@@ -74,7 +74,13 @@ export class QueryLog {
     const asker = { client: address, subnet: query.subnetAt > 0 ? { address: subnet } : undefined };
     const ecs = subnet ? `${formatAddress(subnet)}/${query.sourcePrefix}` : undefined;
     const decision = decide({ name, type, class: query.class }, asker, snapshot, true);
-    const { service, region, rule, reason, ttl, scope, ...told } = describe({ name, type }, asker, ecs, decision);
+    const { service, region, rule, reason, ttl, scope, ...told } = describe(
+      { name, type },
+      asker,
+      ecs,
+      decision,
+      snapshot,
+    );
     const asked = { client, ecs: told["ecs"], name: told["name"], type: told["type"] };
     this.#host.log.info({ ...asked, ...answered, geo: service, region, rule, reason, ttl, scope }, "query");
   }

@@ -7,7 +7,7 @@ import { describe } from "./explain.ts";
  * @param reply as it was sent */
 export function recordDecision(
   { decisions, node }: Pick<Host, "decisions" | "node">,
-  { query, isTraced, decision }: Answerer,
+  { query, isTraced, decision, snapshot }: Answerer,
   { address }: Client,
   transport: Transport,
   reply: Uint8Array,
@@ -18,7 +18,7 @@ export function recordDecision(
   const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;
   const sentMax = ((reply[6] ?? 0) << 8) | (reply[7] ?? 0); // fewer than decided, if the reply was cut
   decisions.record(traceId, {
-    ...describe({ name, type }, { client: address, subnet: subnet && { address: subnet } }, ecs, decision),
+    ...describe({ name, type }, { client: address, subnet: subnet && { address: subnet } }, ecs, decision, snapshot),
     server: node,
     transport,
     at: new Date().toISOString(),

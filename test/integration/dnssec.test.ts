@@ -251,6 +251,17 @@ describe.runIf(hasClient("dnssec-keygen") && hasClient("delv"))("dnssec-keygen",
   });
 });
 
+describe("explain", () => {
+  it("tells by which key an answer is signed, and that a name which is not there is NOERROR with a proof", () => {
+    const told = (name: string) => bench.explain({ name, client: german });
+    const signed = { dnsZone: "stream.test", keys: [keys[0]!.key.tag] };
+    expect(told("www.stream.test")).toMatchObject({ rcode: "NOERROR", dnssec: { ...signed, rcode: "NOERROR" } });
+    expect(told("none.stream.test")).toMatchObject({ rcode: "NXDOMAIN", dnssec: { ...signed, rcode: "NOERROR" } });
+    for (const name of ["x.sub.stream.test", "www.plain.stream.test", "example.org"])
+      expect(told(name)).toMatchObject({ dnssec: null });
+  });
+});
+
 describe("a reload", () => {
   const signedBy = async () => {
     const { answers } = await bench.ask(german, { type: 6, name: "stream.test", edns: { flags: 0x8000 } });

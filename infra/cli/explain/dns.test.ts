@@ -48,6 +48,7 @@ const told: DnsTold = {
   ttl: 5,
   ttlReason: "CHANGING",
   scope: 32,
+  dnssec: { dnsZone: "stream.test", keys: [6_775], rcode: "NOERROR" },
 };
 
 describe("explain dns", () => {
@@ -63,6 +64,7 @@ describe("explain dns", () => {
       "answer   127.11.0.1",
       "TTL      5 s (CHANGING: lower while a region's state may change)",
       "scope    /32",
+      "signed   for who sets DO, by stream.test key 6775",
       "",
       "   region        state     reason     forced  weight",
       "   us-east       down      DRAINING   drain",
@@ -88,6 +90,7 @@ describe("explain dns", () => {
       answer: [],
       ttl: null,
       scope: 0,
+      dnssec: null,
     };
     expect(dnsText(refused, "ns1").split("\n").slice(2)).toEqual([
       "rule     outside every DNS zone",
@@ -96,6 +99,13 @@ describe("explain dns", () => {
       "scope    /0: the same for every client",
       "",
     ]);
+  });
+
+  it("shows that a name which is not there is proved to be so, with another code", () => {
+    const dnssec = { dnsZone: "stream.test", keys: [1, 2], rcode: "NOERROR" };
+    expect(dnsText({ ...told, rcode: "NXDOMAIN", dnssec }, "ns1")).toContain(
+      "signed   for who sets DO, by stream.test key 1, 2; then NOERROR, with a proof in place of NXDOMAIN\n",
+    );
   });
 });
 

@@ -16,6 +16,7 @@ export function dnsText(told: DnsTold, server: string, paint: Paint = noPaint): 
     ["answer", answer.length > 0 ? answer.join(", ") : `${rcode}, no records`],
     ...(ttl === null ? [] : ([["TTL", ttlText(ttl, told.ttlReason)]] as [string, string][])),
     ["scope", scope === 0 ? "/0: the same for every client" : `/${scope}`],
+    ...(told.dnssec ? ([["signed", signedText(told.dnssec, rcode)]] as [string, string][]) : []),
   ];
   const width = Math.max(...steps.map(([what]) => what.length));
   const lines = steps.map(([what, text]) => `${paint("dim", what.padEnd(width))}  ${printable(text)}\n`).join("");
@@ -46,6 +47,11 @@ function outcomeText({ reason, regions, service, rcode }: DnsTold): string {
 
 function ttlText(ttl: number, reason: string | null): string {
   return reason === "CHANGING" ? `${ttl} s (CHANGING: lower while a region's state may change)` : `${ttl} s`;
+}
+
+function signedText({ dnsZone, keys, rcode }: NonNullable<DnsTold["dnssec"]>, plain: string): string {
+  const by = `for who sets DO, by ${dnsZone} key ${keys.join(", ")}`;
+  return rcode === plain ? by : `${by}; then ${rcode}, with a proof in place of ${plain}`;
 }
 
 const regionColumns: readonly Column[] = [

@@ -67,5 +67,6 @@ export const dnsToldSchema = z.object({
   ttl: z.number().nullable(),
   ttlReason: z.string().nullable(),
   scope: z.number(),
+  dnssec: z.object({ dnsZone: z.string(), keys: z.array(z.number()), rcode: z.string() }).nullable(),
 });
 export type DnsTold = z.output<typeof dnsToldSchema>;

@@ -75,6 +75,11 @@ export class ZoneSigner {
     return this.#keys.map((key) => ({ key, state: stateOf(key, now) }));
   }
 
+  /** Tags of the keys that sign record sets of a type now. */
+  tagsFor(type: number): readonly number[] {
+    return this.#signersOf(type).keys.map(({ tag }) => tag);
+  }
+
   /** Takes up keys whose time has come, and lets go of others.
    * @returns whether the record sets of the keys have changed */
   refresh(): boolean {
