@@ -1,6 +1,12 @@
+import net from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MessageReader } from "./stream.ts";
+import { parseSocketAddress } from "#shared/core/cidr.ts";
+import { systemClock } from "#shared/core/clock.ts";
+import { listenTcp } from "#shared/net/listen.ts";
+import { ConnectionTable } from "./connections.ts";
+import { MessageReader, answersPerTurnMax, serveStream } from "./stream.ts";
+import type { AnswerMessage } from "./stream.ts";
 
 /** What the reader makes of chunks, and how much it holds in the end. */
 function read(chunks: readonly Uint8Array[]) {
@@ -42,5 +48,41 @@ describe("messages of a stream", () => {
         expect(read(chunks)).toEqual({ messages: sent.map((one) => Buffer.from(one).toString("hex")), held: 0 });
       }),
     );
+  });
+});
+
+describe("a client that writes thousands of queries at once", () => {
+  it("gets some answers in each turn of the loop, so that others get theirs in between, and all in the end", async () => {
+    const queries = 2_000;
+    const connections = new ConnectionTable({
+      limits: { connectionsMax: 2, perClientMax: 2, idleMs: 60_000, queriesMax: undefined },
+      clock: systemClock,
+    });
+    let [inTurn, mostInTurn] = [0, 0];
+    const answer: AnswerMessage = (_query, _client, _transport, out) => {
+      mostInTurn = Math.max(mostInTurn, ++inTurn);
+      out.fill(7, 0, 1_000);
+      return 1_000;
+    };
+    await using listener = await listenTcp({
+      address: "127.0.0.1:0",
+      allowHalfOpen: true,
+      onConnection: (socket) => serveStream(socket, connections.add(socket)!, "tcp", answer),
+    });
+    const { host, port } = parseSocketAddress(listener.address)!;
+    const client = net.connect({ host, port });
+    client.end(Buffer.concat(Array<Buffer>(queries).fill(framed(Buffer.of(1)))));
+    let isOver = false;
+    const newTurn = () => {
+      inTurn = 0;
+      if (!isOver) setImmediate(newTurn);
+    };
+    newTurn();
+    let bytes = 0;
+    for await (const chunk of client) bytes += (chunk as Buffer).length;
+    isOver = true;
+    connections.close();
+    expect(bytes).toBe(queries * 1_002);
+    expect(mostInTurn).toBeLessThanOrEqual(2 * answersPerTurnMax); // as data comes, and once more at the end of the turn
   });
 });

@@ -10,6 +10,8 @@ export type AnswerMessage = (message: Buffer, client: Client, transport: Transpo
 
 // For a client that sends but does not read: this, one more reply, one cut query and one chunk, 64 KiB each, are held.
 const unsentBytesMax = 65_536;
+// Of one connection in one turn of the loop: however many queries its client has written, the others are answered in between.
+export const answersPerTurnMax = 32;
 const lengthBytes = 2; // RFC 1035 §4.2.2
 const roomBytes = 2_048; // for what comes byte by byte: the longest message is then copied 32 times, not 65,535
 const nothing = Buffer.alloc(0);
@@ -68,11 +70,12 @@ export function serveStream(
   const reader = new MessageReader();
   let hasEnded = false; // the client's side
   let isFinishing = false;
+  let isWaiting = false; // for its next turn
   const answerUnread = () => {
-    if (socket.destroyed) return;
+    if (socket.destroyed || isWaiting) return;
     let mayGoOn = true;
     socket.cork();
-    while (mayGoOn && socket.writableLength <= unsentBytesMax) {
+    for (let left = answersPerTurnMax; mayGoOn && left > 0 && socket.writableLength <= unsentBytesMax; left--) {
       const message = reader.next();
       if (!message) break;
       const length = answer(message, connection.client, transport, reply);
@@ -82,12 +85,24 @@ export function serveStream(
     }
     socket.uncork();
     if (!mayGoOn) return socket.destroySoon();
-    // Not read on until the client has taken its replies; whoever never does runs into the idle limit.
-    if (reader.hasMessage()) return void socket.pause();
+    if (reader.hasMessage()) {
+      socket.pause();
+      // Else "drain" goes on, once the client has taken its replies; whoever never does runs into the idle limit.
+      if (socket.writableLength <= unsentBytesMax) answerNextTurn();
+      return;
+    }
     // Everything whole was answered; a cut query of one who has ended never will be.
     if (hasEnded) return void socket.end();
     if (isFinishing && reader.length === 0) return socket.destroySoon();
     socket.resume();
+  };
+  const answerNextTurn = () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setImmediate(() => {
+      isWaiting = false;
+      answerUnread();
+    });
   };
   connection.destroy = () => void socket.destroy();
   connection.finish = () => {
@@ -103,7 +118,7 @@ export function serveStream(
     reader.push(chunk);
     answerUnread();
   });
-  socket.on("drain", answerUnread);
+  socket.on("drain", answerNextTurn); // it may come at once, from inside a write
   socket.on("end", () => {
     hasEnded = true;
     answerUnread();
