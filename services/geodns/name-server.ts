@@ -207,6 +207,7 @@ export class NameServer implements Service<GeodnsConfig> {
     const { metrics } = this.#host;
     this.#counters.tell(metrics);
     this.#guard.tell(metrics);
+    this.#signing.tell(metrics);
     for (const [geo, { choices }] of this.#answerer.snapshot.services)
       for (const choice of choices) {
         const { reason, chosen, answered } = choice;

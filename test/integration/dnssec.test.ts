@@ -262,6 +262,16 @@ describe("explain", () => {
   });
 });
 
+describe("the metric of signatures", () => {
+  it("counts those that are made for a made-up name, once", async () => {
+    const made = async () =>
+      Number(/signatures_total\{result="made".*\} (\d+)/.exec(await bench.host.metrics.render())?.[1]);
+    const before = await made();
+    for (let i = 0; i < 2; i++) await bench.ask(german, { name: "counted.stream.test", edns: { flags: 0x8000 } });
+    expect((await made()) - before).toBe(1); // its NSEC; the SOA was signed before
+  });
+});
+
 describe("a reload", () => {
   const signedBy = async () => {
     const { answers } = await bench.ask(german, { type: 6, name: "stream.test", edns: { flags: 0x8000 } });

@@ -2,6 +2,7 @@ import path from "node:path";
 import { ConfigError } from "#shared/config/error.ts";
 import type { Problem } from "#shared/config/error.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import type { Metrics } from "#shared/observe/metrics.ts";
 import type { Host } from "#shared/server/service.ts";
 import { types } from "../wire/codes.ts";
 import { formatName } from "../wire/name.ts";
@@ -27,8 +28,10 @@ export type Signers = ReadonlyMap<Name, ZoneSigner>;
 export class Signing {
   readonly #tools: SigningTools;
   readonly #budget: SigningBudget;
+  /** Of the metric; told when somebody reads it, because a flood is refused more often than a metric should be touched. */
+  readonly #signed = { made: 0, refused: 0 };
 
-  constructor({ clock, random, metrics }: Pick<Host, "clock" | "random" | "metrics">, config: GeodnsConfig) {
+  constructor({ clock, random }: Pick<Host, "clock" | "random">, config: GeodnsConfig) {
     this.#budget = new SigningBudget(clock, config.dnssec.signaturesPerSecond);
     this.#tools = {
       now: () => Math.floor(Date.now() / 1_000),
@@ -36,7 +39,7 @@ export class Signing {
       lasting: new SignatureCache(lastingMax),
       passing: new SignatureCache(passingMax),
       budget: this.#budget,
-      onSigned: (result) => metrics.count("watershed_dns_signatures_total", { result }),
+      onSigned: (result) => void this.#signed[result]++,
     };
   }
 
@@ -66,6 +69,14 @@ export class Signing {
           await new Promise((resolve) => void setImmediate(resolve));
           sinceMs = performance.now();
         }
+    }
+  }
+
+  /** Adds what has come since the last time. */
+  tell({ count }: Pick<Metrics, "count">): void {
+    for (const result of ["made", "refused"] as const) {
+      if (this.#signed[result] > 0) count("watershed_dns_signatures_total", { result }, this.#signed[result]);
+      this.#signed[result] = 0;
     }
   }
 
