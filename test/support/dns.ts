@@ -216,12 +216,13 @@ function readNameAt(message: Buffer, offset: number): { name: string; end: numbe
 
 /** A client with its own address that asks over UDP, one query at a time. */
 export class UdpClient {
-  readonly #socket = dgram.createSocket("udp4");
+  readonly #socket: dgram.Socket;
   readonly #server: { host: string; port: number };
   readonly #bound: Promise<void>;
 
   constructor(server: string, localAddress = "127.0.0.1") {
     this.#server = parseSocketAddress(server)!;
+    this.#socket = dgram.createSocket(localAddress.includes(":") ? "udp6" : "udp4");
     this.#bound = new Promise((resolve) => this.#socket.bind(0, localAddress, () => resolve()));
   }
 
