@@ -25,7 +25,7 @@ import { reply } from "./reply.ts";
 import type { Site } from "./site.ts";
 import { splice } from "./splice.ts";
 import { Tries } from "./tries.ts";
-import type { TriesOwner } from "./tries.ts";
+import type { TriesOwner } from "./tries-options.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 import { Deadline } from "./wheel.ts";
 

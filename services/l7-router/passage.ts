@@ -5,12 +5,15 @@ import type { AttemptRecord } from "#shared/endpoint/attempt.ts";
 import type { PoolChoice } from "#shared/endpoint/choice.ts";
 import type { Choice } from "#shared/endpoint/status.ts";
 import type { AccessEntry } from "./access-log/format.ts";
-import type { Downstream } from "./engine/engine.ts";
+import type { Downstream, UpstreamRequest } from "./engine/engine.ts";
 import { valueOf } from "./headers.ts";
 import type { CompiledRoute } from "./route/compile.ts";
 import type { Forwarded } from "./policy/forwarded-headers.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
+import { randomHex } from "./random-hex.ts";
+import { factsOf } from "./tracing/facts.ts";
+import { traceparentOf, withTraceparent } from "./tracing/trace-context.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
 
 /** What became of a second try beside the first: it answered first, or second, or failed; or the first failed, so that it
@@ -18,11 +21,14 @@ import type { UpstreamConnection } from "./upstream/connection.ts";
 export type HedgeResult = "won" | "lost" | "failed" | "alone" | "none left" | "no budget";
 
 /** One try, as a trace tells it. */
-interface AttemptNote {
-  of: PoolChoice;
-  choice: Choice | undefined;
+export interface AttemptNote {
+  readonly of: PoolChoice;
+  readonly choice: Choice | undefined;
   /** It went beside the one before. */
-  hedge: boolean;
+  readonly hedge: boolean;
+  /** Of its span; "" where none is exported. */
+  readonly spanId: string;
+  readonly startedMs: number;
   outcome: Reason;
   tookMs: number;
   /** Our end of the connection, "address:port". */
@@ -58,7 +64,7 @@ export class Passage {
   replyHeaders: HeaderEdits | undefined;
   /** By which a sticky pool will know this user. */
   setCookie: string | undefined;
-  #match: CompiledRoute["match"] | undefined;
+  match: CompiledRoute["match"] | undefined;
   #routeName: string | undefined;
   #firstTryMs: number | undefined;
   /** Bytes of the bodies. */
@@ -92,13 +98,29 @@ export class Passage {
     this.client = forwarded.client;
   }
 
+  /** Name of the route, or its number; or what answered instead of one. */
+  get routeName(): string {
+    return this.#routeName ?? this.route;
+  }
+
+  get #isSampled(): boolean {
+    return this.forwarded.trace?.isSampled ?? false;
+  }
+
+  /** As the attempt that begins now sends it. */
+  traced(request: UpstreamRequest): UpstreamRequest {
+    const { trace } = this.forwarded;
+    if (!trace?.isSampled) return request;
+    return withTraceparent(request, traceparentOf(trace, this.attempts.at(-1)?.spanId ?? trace.spanId));
+  }
+
   /** @param pool "" where the route leads to none */
   take(route: CompiledRoute, pool: string): void {
     this.route = String(route.index);
     this.#routeName = route.config.name;
     this.replyHeaders = route.config.replyHeaders;
     this.pool = pool;
-    this.#match = route.match;
+    this.match = route.match;
   }
 
   /** The router makes the answer itself. */
@@ -159,6 +181,8 @@ export class Passage {
       of: choice,
       choice: described,
       hedge: beside,
+      spanId: this.#isSampled ? randomHex(8) : "",
+      startedMs: this.#site.host.clock.nowMs(),
       outcome: "OK",
       tookMs: 0,
       connection: null,
@@ -188,17 +212,18 @@ export class Passage {
   /** The request is over: counted, logged if asked for, recorded if it is traced.
    * @param endpoint that answered; undefined if none did */
   close(endpoint: string | undefined): void {
-    const { host, tallies, accessLog } = this.#site;
+    const { host, tallies } = this.#site;
     const { metrics, clock, decisions } = host;
     const tookMs = clock.nowMs() - this.startedMs;
     const { status, reason, route, pool, client, requestId, path } = this;
     tallies.of(route, pool).count(status, tookMs, this.firstByteMs, this.bytesIn, this.bytesOut);
     if (this.isOwnReply) metrics.count("watershed_http_replies_total", { reason });
     const { method } = this.#downstream.head;
-    const log = accessLog();
-    if (log?.isWanted()) log.write(this.#entry(endpoint, tookMs));
+    const { accessLog, tracing } = this.#site.recorders();
+    if (accessLog?.isWanted()) accessLog.write(this.#entry(endpoint, tookMs));
+    if (this.#isSampled) tracing?.write(factsOf(this, this.#downstream, tookMs));
     if (this.traceId === undefined) return;
-    const matched = this.#match ? { index: Number(route), match: this.#match } : null;
+    const matched = this.match ? { index: Number(route), match: this.match } : null;
     const attempts = answeringLast(this.attempts).map(told);
     decisions.record(this.traceId, {
       requestId,
@@ -227,7 +252,7 @@ export class Passage {
       host: valueOf(headers, "host") ?? "",
       status,
       reason,
-      route: this.#routeName ?? this.route,
+      route: this.routeName,
       pool,
       endpoint,
       attempts: this.attempts.length,

@@ -5,7 +5,6 @@ import type { L7RouterConfig } from "#shared/config/schema/l7-router.ts";
 import type { AdminPool } from "#shared/endpoint/status.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { Host, Service } from "#shared/server/service.ts";
-import { AccessLog } from "./access-log/access-log.ts";
 import type { Engine, ListenerLimits } from "./engine/engine.ts";
 import { engines } from "./engine/registry.ts";
 import { Entrances } from "./entrances.ts";
@@ -20,6 +19,7 @@ import { healthOf } from "./own-answers.ts";
 import { viaNameOf } from "./policy/forwarded-headers.ts";
 import { stickyKeysOf } from "./policy/sticky-keys.ts";
 import { Protection } from "./protection.ts";
+import { closeRecorders, noRecorders, openRecorders } from "./recorders.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Site } from "./site.ts";
 import { createPools, createSnapshot } from "./snapshot.ts";
@@ -40,7 +40,7 @@ export class Router implements Service<L7RouterConfig> {
   readonly #mirrors: Mirrors;
   readonly #bodyRoom = new BodyRoom();
   readonly #listeners = new Map<string, Listener>();
-  #accessLog: AccessLog | undefined;
+  #recorders = noRecorders;
   #snapshot: Snapshot;
   #site: Site;
   /** Whose gauges go back to 0 when they are gone. */
@@ -77,7 +77,7 @@ export class Router implements Service<L7RouterConfig> {
   async listen(): Promise<void> {
     const { config } = this.#snapshot;
     try {
-      this.#accessLog = await AccessLog.open(config.accessLog, this.#host, undefined);
+      this.#recorders = await openRecorders(config, this.#host);
       const { lists } = this.#protection;
       const entrances = await this.#entrances.prepare(config, lists);
       this.#entrances.use(config, entrances);
@@ -154,13 +154,13 @@ export class Router implements Service<L7RouterConfig> {
     const lists = this.#protection.read(config);
     const entrances = await this.#entrances.prepare(config, lists);
     const created = createPools(config, this.#host, this.#engine, former);
-    let accessLog: AccessLog | undefined;
+    let recorders = noRecorders;
     try {
       await firstRoundOf(created);
       if (this.#stopping) throw new UsageError("the router is stopping");
       const added = [...wanted].filter((address) => !this.#listeners.has(address));
       await this.#openAll(added, entrances);
-      accessLog = await AccessLog.open(config.accessLog, this.#host, this.#accessLog);
+      recorders = await openRecorders(config, this.#host, this.#recorders);
     } catch (error) {
       for (const routed of created.values()) retire(routed);
       throw error;
@@ -173,8 +173,8 @@ export class Router implements Service<L7RouterConfig> {
       former,
     );
     this.#maintenance.keep(config.routes);
-    void this.#accessLog?.close(accessLog);
-    this.#accessLog = accessLog;
+    void closeRecorders(this.#recorders, recorders);
+    this.#recorders = recorders;
     this.#site = this.#createSite();
     this.#entrances.use(config, entrances);
     this.#protection.use(config, lists, this.#snapshot.isTrusted);
@@ -220,7 +220,7 @@ export class Router implements Service<L7RouterConfig> {
       pool.stop();
       connections.destroy();
     }
-    await this.#accessLog?.close(undefined);
+    await closeRecorders(this.#recorders);
   }
 
   /** Opens all of them or none. */
@@ -281,7 +281,7 @@ export class Router implements Service<L7RouterConfig> {
     return {
       host: this.#host,
       wheel: this.#wheel,
-      accessLog: () => this.#accessLog,
+      recorders: () => this.#recorders,
       tallies: new Tallies(this.#host.metrics), // of this config: a route's number may mean another pool after a reload
       viaName: this.#viaName,
       rateLimiter: this.#protection.rateLimiter,

@@ -1,9 +1,9 @@
 import type { Host } from "#shared/server/service.ts";
-import type { AccessLog } from "./access-log/access-log.ts";
 import type { BodyRoom } from "./held-body.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { Mirrors } from "./mirror.ts";
 import type { RateLimiter } from "./policy/rate-limit.ts";
+import type { Recorders } from "./recorders.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Tallies } from "./tallies.ts";
@@ -14,8 +14,8 @@ export interface Site {
   readonly host: Host;
   readonly wheel: Wheel;
   readonly tallies: Tallies;
-  /** As it is now: a request that began before a reload is logged where the new config says. */
-  readonly accessLog: () => AccessLog | undefined;
+  /** As they are now: a request that began before a reload is logged where the new config says. */
+  readonly recorders: () => Recorders;
   readonly viaName: string;
   readonly rateLimiter: RateLimiter;
   readonly mirrors: Mirrors;

@@ -6,12 +6,12 @@ import { Attempts } from "#shared/endpoint/attempt.ts";
 import type { AttemptRecord, AttemptRequest, RetryBudget } from "#shared/endpoint/attempt.ts";
 import type { Endpoint } from "#shared/endpoint/endpoint.ts";
 import type { PoolChoice } from "#shared/endpoint/pool.ts";
-import type { Admitted } from "./admit.ts";
 import type { UpstreamRequest, UpstreamTaker } from "./engine/engine.ts";
 import { gatewayFailureOf, isSilentReset, late } from "./failures.ts";
 import { Hedge, answeredBadly, hedged } from "./hedge.ts";
 import type { HedgeOwner } from "./hedge.ts";
 import type { HedgeResult, Passage } from "./passage.ts";
+import type { TriesOptions, TriesOwner } from "./tries-options.ts";
 import type { Site } from "./site.ts";
 import type { RoutedPool } from "./snapshot.ts";
 import type { UpstreamConnection } from "./upstream/connection.ts";
@@ -19,24 +19,6 @@ import { notHedged } from "./upstream/hedging.ts";
 import type { Hedging } from "./upstream/hedging.ts";
 
 const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]); // RFC 9110 §9.2.2
-
-/** Whose tries these are. */
-export interface TriesOwner extends UpstreamTaker {
-  /** Send the request on this one. */
-  onConnection(connection: UpstreamConnection, request: UpstreamRequest): void;
-  /** Another server has the whole request now: `answerMs` counts from now on. */
-  awaitTurn(): void;
-  /** No server answered. */
-  onFailure(error: unknown): void;
-}
-
-export interface TriesOptions {
-  readonly request: UpstreamRequest;
-  readonly admitted: Pick<Admitted, "routed" | "affinity">;
-  readonly site: Site;
-  readonly passage: Passage;
-  readonly owner: TriesOwner;
-}
 
 /** The tries of one request: an endpoint, a connection to it, and, if that fails, whether to try another. */
 export class Tries implements AttemptRequest, HedgeOwner {
@@ -51,6 +33,8 @@ export class Tries implements AttemptRequest, HedgeOwner {
   #delay: Timer | undefined;
   #opening: AbortController | undefined;
   #sentMs = 0;
+  /** The request as the present try sends it. */
+  #sending: UpstreamRequest;
   /** Whom the server that has the request talks to. */
   #taker: UpstreamTaker;
   /** Undefined where the request is never tried twice at a time. */
@@ -74,6 +58,7 @@ export class Tries implements AttemptRequest, HedgeOwner {
     const { routed, affinity } = admitted;
     const { pool, budget } = routed;
     this.#request = request;
+    this.#sending = request;
     this.#routed = routed;
     this.#site = site;
     this.#passage = passage;
@@ -108,6 +93,7 @@ export class Tries implements AttemptRequest, HedgeOwner {
   next(): void {
     const { connections } = this.#routed;
     const endpoint = this.#attempts.next();
+    this.#sending = this.#passage.traced(this.#request);
     endpoint.begin();
     this.endpoint = endpoint;
     this.answerMs = this.#mayTakeMs(this.#attempts.last);
@@ -142,7 +128,7 @@ export class Tries implements AttemptRequest, HedgeOwner {
     this.connection = connection;
     this.#taker = this.#owner;
     this.#sentMs = this.#site.host.clock.nowMs();
-    this.#owner.onConnection(connection, this.#request);
+    this.#owner.onConnection(connection, this.#sending);
   }
 
   /** Another endpoint if that is safe, else the owner is told. A kept connection may have been closed by the server just
@@ -189,7 +175,7 @@ export class Tries implements AttemptRequest, HedgeOwner {
     if (typeof beside === "string") return this.#countHedge(beside);
     this.#hedge = new Hedge({
       ...beside,
-      request: this.#request,
+      request: this.#passage.traced(this.#request),
       routed: this.#routed,
       owner: this,
       taker: this.#owner,

@@ -162,6 +162,11 @@ export const metricTable = {
     help: "Slow requests that a second try was wanted for, by what became of it",
     labels: ["pool", "result"],
   },
+  watershed_http_spans_total: {
+    type: "counter",
+    help: "Spans for the collector of traces: sent, failed, or dropped because too many waited",
+    labels: ["result"],
+  },
   watershed_http_sticky_total: {
     type: "counter",
     help: "Requests of sticky pools, by how they came by their bucket",

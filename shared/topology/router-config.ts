@@ -28,6 +28,7 @@ export function routerConfig(
       ? "http-proxy"
       : "wire",
     ...(topology.routes.some(({ match }) => match.countries) && { geo: geoOf(topology, plan) }),
+    ...(topology.router.tracing && { tracing: topology.router.tracing }),
     routes: topology.routes.map(({ match, service }) => ({ match, pool: service })),
     pools: Object.fromEntries(services.map((service) => [service.name, pool(topology, plan, region, service)])),
   };

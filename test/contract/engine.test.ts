@@ -17,6 +17,7 @@ import { describeOwnReplies } from "./engine/own-replies.ts";
 import { describeReloads } from "./engine/reloads.ts";
 import { describeRefusals } from "./engine/refusals.ts";
 import { describeRequests } from "./engine/requests.ts";
+import { describeTracing } from "./engine/tracing.ts";
 import { describeUpgrades } from "./engine/upgrades.ts";
 
 /** What an engine does not hold, each with its reason. */
@@ -61,6 +62,7 @@ for (const engine of Object.keys(engines) as EngineName[]) {
     describeAnswers(engine);
     describeFailures(engine);
     describeHedges(engine);
+    describeTracing(engine);
     describeConnections(engine);
     describeExchanges(engine);
     describeClients(engine);

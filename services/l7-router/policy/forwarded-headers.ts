@@ -1,6 +1,8 @@
 import { parseAddress, parseSocketAddress, formatAddress } from "#shared/core/cidr.ts";
 import type { Survey } from "#l7-router/headers.ts";
 import { parseAuthority } from "#l7-router/route/host.ts";
+import { traceparentOf } from "#l7-router/tracing/trace-context.ts";
+import type { RequestTrace } from "#l7-router/tracing/trace-context.ts";
 
 /** What is known of a request when it is told to the server who asks. */
 export interface ForwardedInput {
@@ -17,6 +19,8 @@ export interface ForwardedInput {
   /** Makes `bytes` random bytes as hex. */
   readonly randomHex: (bytes: number) => string;
   /** That the client has shown: subject, and DER in Base64. */
+  /** Goes in place of the traceparent that came. */
+  readonly trace?: RequestTrace | undefined;
   readonly certificate?: { readonly subject: string; readonly der: string } | undefined;
 }
 
@@ -26,6 +30,8 @@ export interface Forwarded {
   readonly requestId: string;
   /** Lines to add to the request: name, value ... */
   readonly headers: readonly string[];
+  /** Undefined where no spans are exported. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 /** Headers of a request that are rebuilt, so those that came are dropped. In lower case. */
@@ -65,13 +71,18 @@ export function forwardedHeaders(input: ForwardedInput): Forwarded {
   const via = seen.via.length === 0 ? own : `${seen.via.join(", ")}, ${own}`;
   const added = ["X-Forwarded-For", chain.length === 1 ? peer : chain.join(", "), "X-Forwarded-Proto", proto];
   if (host !== "") added.push("X-Forwarded-Host", host);
-  const traceparent = keptTraceparent(seen) ?? `00-${input.randomHex(16)}-${input.randomHex(8)}-01`;
+  const { trace } = input;
+  // A trace that the caller does not sample has no span of ours that could be a parent.
+  const isOurs = trace && (trace.isSampled || trace.parentId === undefined);
+  const traceparent = isOurs
+    ? traceparentOf(trace, trace.spanId)
+    : (keptTraceparent(seen) ?? `00-${input.randomHex(16)}-${input.randomHex(8)}-01`);
   added.push("Forwarded", forwardedValue(chain, proto, host), "Via", via);
   added.push("X-Request-Id", requestId, "traceparent", traceparent);
   const { certificate } = input;
   // A structured field: bytes (RFC 9440 §2.1).
   if (certificate) added.push("X-Client-Cert-Subject", certificate.subject, "Client-Cert", `:${certificate.der}:`);
-  return { client: chain[0] ?? peer, requestId, headers: added };
+  return { client: chain[0] ?? peer, requestId, headers: added, trace };
 }
 
 /** Whether a traceparent of the request is kept; a tracestate without one means nothing. */
@@ -128,8 +139,8 @@ function keptRequestId({ xRequestId }: Survey): string | undefined {
   return xRequestId.length === 1 && requestIdForm.test(xRequestId[0] ?? "") ? xRequestId[0] : undefined;
 }
 
-/** @see https://www.w3.org/TR/trace-context/#traceparent-header */
-function keptTraceparent({ traceparent: values }: Survey): string | undefined {
+/** The traceparent of a request, if it is valid. @see https://www.w3.org/TR/trace-context/#traceparent-header */
+export function keptTraceparent({ traceparent: values }: Survey): string | undefined {
   if (values.length !== 1) return undefined;
   const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(values[0] ?? "");
   if (!match || match[1] === "ff" || (match[1] === "00" && match[4] !== undefined)) return undefined;

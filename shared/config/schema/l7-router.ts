@@ -17,6 +17,7 @@ import {
   workersSchema,
 } from "./common.ts";
 import { ratesSchema } from "./rates.ts";
+import { tracingSchema } from "./tracing.ts";
 import { isRegularExpression, nestsRepetition, openRepetitions } from "./regular-expression.ts";
 import {
   actionKeys,
@@ -185,6 +186,7 @@ export const l7RouterSchema = crossCheck(
       .prefault({})
       .describe("how long each step may take"),
     accessLog: accessLogSchema.describe("one line a request: true, or where and how"),
+    tracing: tracingSchema.optional().describe("spans of requests and tries, by OpenTelemetry; none without it"),
     serverTiming: z
       .boolean()
       .default(false)

@@ -10,6 +10,7 @@ import {
 } from "./common.ts";
 import { regionKeys, steeringMustNameRegions, steeringSchema } from "./steering.ts";
 import { matchSchema } from "./l7-router.ts";
+import { tracingSchema } from "./tracing.ts";
 import { tokenSchema } from "./route-actions.ts";
 import { originServices } from "./origin.ts";
 
@@ -140,10 +141,11 @@ export const topologySchema = crossCheck(
         retries: retriesSchema
           .prefault({ attempts: 3, perTryTimeout: "1s" })
           .describe("over the forwarders of a region"),
+        tracing: tracingSchema.optional().describe("spans of requests and tries, by OpenTelemetry; none without it"),
       })
       .transform(({ connectionMaxAge, ...rest }) => ({ ...rest, connectionMaxAgeMs: connectionMaxAge }))
       .prefault({})
-      .describe("the pools of every router"),
+      .describe("every router, and its pools"),
     drain: z
       .strictObject({
         hold: durationSchema.prefault("10s").describe("routers go on listening this long after SIGTERM: one DNS TTL"),
