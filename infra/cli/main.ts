@@ -13,6 +13,7 @@ import { addLoad } from "./commands/load.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTrace } from "./commands/trace.ts";
+import { addTraffic } from "./commands/traffic.ts";
 import { addUp } from "./commands/up.ts";
 import { StartError } from "./stack/ready.ts";
 
@@ -27,6 +28,7 @@ const commands = [
   addDns,
   addDnssec,
   addLoad,
+  addTraffic,
   addChaos,
   addCheck,
   addRun,

@@ -13,6 +13,7 @@ const sharedOrder = [
   "endpoint",
   "config",
   "topology",
+  "traffic",
   "server",
 ];
 
@@ -21,6 +22,9 @@ export const pure = [
   "shared/balance/",
   "shared/topology/",
   "shared/health/state.ts",
+  "shared/traffic/histogram.ts",
+  "shared/traffic/plan.ts",
+  "shared/traffic/tally.ts",
   "services/geodns/compiled/",
   "services/geodns/decide.ts",
   "services/geodns/dnssec/canonical.ts",

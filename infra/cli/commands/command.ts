@@ -1,5 +1,7 @@
 import path from "node:path";
+import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
+import { parseDurationMs } from "#shared/core/duration.ts";
 import { commandName } from "../command-name.ts";
 
 /** Adds one command to the program; its action says the exit code. */
@@ -23,4 +25,25 @@ export function addStackOptions(command: Command): Command {
 export function shownPath(file: string): string {
   const relative = path.relative(process.cwd(), file);
   return relative.startsWith("..") ? file : relative || ".";
+}
+
+/** Reads an option that may be there several times. */
+export function collect(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
+
+/** Reads the time of an option, milliseconds. */
+export function durationMs(text: string): number {
+  const parsed = parseDurationMs(text);
+  if (parsed === undefined || parsed <= 0) throw new InvalidArgumentError("expected a time such as 30s or 5m");
+  return parsed;
+}
+
+/** Reads the whole number of an option. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = text === "" ? Number.NaN : Number(text);
+    if (Number.isInteger(number) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`expected a whole number ${min}..${max}`);
+  };
 }

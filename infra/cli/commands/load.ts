@@ -1,15 +1,15 @@
-import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { parseDurationMs } from "#shared/core/duration.ts";
 import { UsageError } from "#shared/core/error.ts";
-import { Caller } from "../load/caller.ts";
-import { Tally, countsText } from "../load/tally.ts";
-import type { Counts } from "../load/tally.ts";
+import { Caller } from "#shared/traffic/caller.ts";
+import { clientOf, targetOf } from "#shared/traffic/client.ts";
+import { Tally } from "#shared/traffic/tally.ts";
+import type { Counts } from "#shared/traffic/tally.ts";
+import { startWorkers } from "#shared/traffic/workers.ts";
 import { chooseStack } from "../stack/choose.ts";
 import type { StackChoice } from "../stack/choose.ts";
 import { listenForStop } from "../stack/stop.ts";
-import { clientOf, targetOf } from "../trace/request.ts";
-import { addStackOptions, example } from "./command.ts";
+import { secondText } from "../traffic/show.ts";
+import { addStackOptions, durationMs, example, wholeNumber } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 const workersDefault = 3;
@@ -33,7 +33,7 @@ export const addLoad: AddCommand = (program, exitWith) => {
     .option(
       "--workers <count>",
       `requests under way at the same moment, 1 to ${workersMax}`,
-      workerCount,
+      wholeNumber(1, workersMax),
       workersDefault,
     )
     .option("--for <time>", "ends after this time; default: at Ctrl-C", durationMs)
@@ -45,19 +45,7 @@ export const addLoad: AddCommand = (program, exitWith) => {
   example(addStackOptions(command), "load --from DE --for 30s /api/users");
 };
 
-function workerCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= workersMax) return count;
-  throw new InvalidArgumentError(`expected a whole number 1..${workersMax}`);
-}
-
-function durationMs(text: string): number {
-  const parsed = parseDurationMs(text);
-  if (parsed === undefined || parsed <= 0) throw new InvalidArgumentError("expected a time such as 30s or 5m");
-  return parsed;
-}
-
-/** @returns 0 if every request was answered with 200, else 1 */
+/** @returns 0 if every request was answered with a status below 400, else 1 */
 async function load(url: string, from: string, options: Omit<LoadOptions, "from">): Promise<number> {
   const { nodes, topology, clientAddress, runsIn } = await chooseStack(options);
   if (runsIn === "containers" && clientAddress === undefined)
@@ -67,19 +55,13 @@ async function load(url: string, from: string, options: Omit<LoadOptions, "from"
   const who = client.country ?? client.address;
   const tally = new Tally();
   using stop = listenForStop(() => process.exit(1));
-  let over = false;
-  const work = async () => {
-    const caller = new Caller(nodes, client, target);
-    while (!over) {
-      tally.add(await caller.ask());
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-  };
+  const workers = Array.from({ length: options.workers }, () => {
+    return { caller: new Caller(nodes, client, target), next: () => ({ method: "GET", path: target.path }) };
+  });
   const seconds = setInterval(() => print(who, tally.takeSecond(), options), secondMs);
-  const workers = Array.from({ length: options.workers }, work);
+  const running = startWorkers(workers, pauseMs, (outcome) => tally.add(outcome));
   await Promise.race([stop.asked, after(options.for)]);
-  over = true;
-  await Promise.all(workers);
+  await running.stop();
   clearInterval(seconds);
   print(who, tally.takeSecond(), options);
   print(`${who} in all`, tally.total, options);
@@ -95,6 +77,6 @@ function after(timeMs: number | undefined): Promise<void> {
 
 function print(who: string, counts: Counts, { json }: Pick<LoadOptions, "json">): void {
   const at = new Date().toISOString();
-  const line = json ? JSON.stringify({ at, who, ...counts }) : `${at.slice(11, 19)}  ${countsText(who, counts)}`;
+  const line = json ? JSON.stringify({ at, who, ...counts }) : secondText(at, who, counts);
   process.stdout.write(`${line}\n`);
 }

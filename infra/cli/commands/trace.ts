@@ -6,7 +6,8 @@ import { addStackOptions, example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 import { detailText } from "../trace/details.ts";
 import { traceJson } from "../trace/json.ts";
-import { parseHeader, parseMethod, targetOf } from "../trace/request.ts";
+import { targetOf } from "#shared/traffic/client.ts";
+import { parseHeader, parseMethod } from "../trace/request.ts";
 import { traceRequest } from "../trace/trace.ts";
 import { wayLines } from "../trace/way.ts";
 

@@ -114,7 +114,7 @@ export function isPaused(pid: number): boolean {
 }
 
 /** Words of the command of a process; none if it is gone. */
-function commandOf(pid: number): string[] {
+export function commandOf(pid: number): string[] {
   try {
     return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch {

@@ -2,50 +2,70 @@ import { randomInt } from "node:crypto";
 import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { TrafficError, messageOf } from "#shared/core/error.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
-import { askDns } from "../dns-client.ts";
-import { requestHttp } from "../http-client.ts";
-import type { Client, Target } from "../trace/request.ts";
+import type { Client, Target } from "./client.ts";
+import { Connections, NoAnswer } from "./connections.ts";
+import type { Answer, SentRequest } from "./connections.ts";
+import { askDns } from "./dns-client.ts";
 import type { Outcome } from "./tally.ts";
 
 const dnsTimeoutMs = 1_000;
-const connectTimeoutMs = 1_000;
-const answerTimeoutMs = 5_000; // longer than three attempts of a router of 1 s each
-const bodyKeptBytesMax = 0;
+const firstErrorStatus = 400;
 
 interface Answers {
   readonly addresses: readonly string[];
   readonly untilMs: number;
 }
 
-/** One client, as browsers are: it asks the name servers and keeps the answer for its TTL, sends a GET on a connection of its
- * own, and tries the next address where one is silent. That one is tried last until the name is resolved anew. */
+interface Ended extends Answer {
+  readonly host: string;
+}
+
+/** One client, as browsers are: it asks the name servers and keeps the answer for its TTL, keeps connections where that is
+ * wanted, and tries the next address where one is silent. That one is tried last until the name is resolved anew. */
 export class Caller {
   readonly #nodes: readonly TopologyNode[];
   readonly #client: Client;
   readonly #target: Target;
+  readonly #connections: Connections;
   #answers: Answers = { addresses: [], untilMs: 0 };
+  #asking: Promise<Answers> | undefined;
 
-  constructor(nodes: readonly TopologyNode[], client: Client, target: Target) {
+  /** @param target whom to ask: its path is not looked at */
+  constructor(
+    nodes: readonly TopologyNode[],
+    client: Client,
+    target: Target,
+    options: { readonly keepConnections: boolean } = { keepConnections: false },
+  ) {
     this.#nodes = nodes;
     this.#client = client;
     this.#target = target;
+    this.#connections = new Connections(client.localAddress, options.keepConnections);
   }
 
   /** Sends one request. Never rejects. */
-  async ask(): Promise<Outcome> {
+  async ask(request: SentRequest): Promise<Outcome> {
     const startedMs = performance.now();
     let retries = 0;
-    const ended = (by: string | null, failure: string | null): Outcome => {
-      return { by, failure, retries, tookMs: performance.now() - startedMs };
-    };
+    const ended = (answer: Ended | null, failure: string | null): Outcome => ({
+      by: answer && failure === null ? this.#placeOf(answer.host) : null,
+      status: answer?.status ?? null,
+      server: answer?.server ?? null,
+      failure,
+      retries,
+      tookMs: performance.now() - startedMs,
+    });
     try {
       const { addresses } = await this.#resolve(startedMs);
       for (const [i, address] of addresses.entries()) {
-        retries = i;
-        const failure = await this.#get(address);
-        if (failure === null) return ended(this.#placeOf(address), null);
-        this.#tryLast(address);
-        if (!failure.isSilence || i === addresses.length - 1) return ended(null, failure.message);
+        try {
+          const answer = await this.#send(address, request, () => retries++);
+          return ended(answer, answer.status < firstErrorStatus ? null : `${address}: ${answer.status}`);
+        } catch (error) {
+          this.#tryLast(address);
+          if (!(error instanceof NoAnswer && error.mayRepeat) || i === addresses.length - 1) throw error;
+          retries++;
+        }
       }
       return ended(null, `${this.#target.host} has no address`);
     } catch (error) {
@@ -53,10 +73,32 @@ export class Caller {
     }
   }
 
+  /** Ends its connections. */
+  close(): void {
+    this.#connections.close();
+  }
+
+  /** Once more on a new connection where a kept one turned out to be closed. */
+  async #send(host: string, request: SentRequest, onRepeat: () => void): Promise<Ended> {
+    const { port, hostHeader } = this.#target;
+    const router = this.#nodes.find(({ address }) => address === host);
+    const to = { host, port: port ?? parseSocketAddress(router?.listens[0]?.address ?? "")?.port ?? 80 };
+    try {
+      return { host, ...(await this.#connections.send(to, hostHeader, request)) };
+    } catch (error) {
+      if (!(error instanceof NoAnswer && error.wasKept && error.mayRepeat)) throw error;
+      onRepeat();
+      return { host, ...(await this.#connections.send(to, hostHeader, request)) };
+    }
+  }
+
   async #resolve(nowMs: number): Promise<Answers> {
     const { host, address } = this.#target;
     if (address !== null) return { addresses: [address], untilMs: Number.POSITIVE_INFINITY };
-    if (nowMs >= this.#answers.untilMs) this.#answers = await this.#askNameServers(host);
+    if (nowMs < this.#answers.untilMs) return this.#answers;
+    // Requests that begin meanwhile wait for the same answer.
+    this.#asking ??= this.#askNameServers(host).finally(() => (this.#asking = undefined));
+    this.#answers = await this.#asking;
     return this.#answers;
   }
 
@@ -79,33 +121,6 @@ export class Caller {
       }
     }
     throw failure;
-  }
-
-  /** @returns null after a 200 */
-  async #get(host: string): Promise<{ readonly message: string; readonly isSilence: boolean } | null> {
-    const { port, path, hostHeader } = this.#target;
-    const router = this.#nodes.find(({ address }) => address === host);
-    const at = { host, port: port ?? parseSocketAddress(router?.listens[0]?.address ?? "")?.port ?? 80 };
-    try {
-      const { status, complete } = await requestHttp({
-        ...at,
-        method: "GET",
-        target: path,
-        headers: [
-          ["Host", hostHeader],
-          ["User-Agent", "watershed-load"],
-          ["Connection", "close"],
-        ],
-        localAddress: this.#client.localAddress,
-        connectTimeoutMs,
-        timeoutMs: answerTimeoutMs,
-        bodyKeptBytesMax,
-      });
-      if (!complete) return { message: `${host}: the answer was cut`, isSilence: true };
-      return status === 200 ? null : { message: `${host}: ${status}`, isSilence: false };
-    } catch (error) {
-      return { message: messageOf(error), isSilence: true };
-    }
   }
 
   #tryLast(address: string): void {
