@@ -9,6 +9,7 @@ import { addDnssec } from "./commands/dnssec.ts";
 import { addDown } from "./commands/down.ts";
 import { addExplain } from "./commands/explain.ts";
 import { addGeo } from "./commands/geo.ts";
+import { addLesson } from "./commands/lesson.ts";
 import { addLoad } from "./commands/load.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
@@ -30,6 +31,7 @@ const commands = [
   addLoad,
   addTraffic,
   addChaos,
+  addLesson,
   addCheck,
   addRun,
 ];

@@ -76,6 +76,7 @@ export class OriginServer {
       random: host.random,
       log: host.log,
       gate: this.#gate,
+      jobs: config.jobs,
       get draining() {
         return options.isDraining();
       },

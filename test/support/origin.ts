@@ -18,6 +18,7 @@ interface ServerEntry {
   readonly service: string;
   readonly address?: string;
   readonly proxyProtocol?: { readonly accept: "v1" | "v2" };
+  readonly jobs?: { readonly slots?: number; readonly speed?: number };
 }
 
 export function originConfig(

@@ -72,10 +72,11 @@ export function startNode(node: NodeToStart, options: SpawnOptions): StackProces
   } finally {
     fs.closeSync(log);
   }
-  return watch(node, child, file);
+  return watchProcess(node, child, file);
 }
 
-function watch(node: NodeToStart, child: ChildProcess, file: string): StackProcess {
+/** A child whose output goes to this file, as a node that can be waited for and ended. */
+export function watchProcess(node: NodeToStart, child: ChildProcess, file: string): StackProcess {
   let exit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null) => {

@@ -82,6 +82,14 @@ describe("what operators set", () => {
     expect(told("override_set").at(-1)?.data).toMatchObject({ state: "auto" });
   });
 
+  it("that was never set is taken back in peace", () => {
+    const store = open();
+    store.set({ region: "eu-west" }, undefined);
+    store.set({ service: "web", address: "192.0.2.1" }, undefined);
+    expect(store.current).toEqual({ regions: {}, services: {} });
+    expect(changes).toBe(0);
+  });
+
   it("that is set already is no change", () => {
     const store = open();
     store.set({ region: "eu-west" }, "drain");

@@ -83,8 +83,8 @@ export class OverrideStore {
   set(target: OverrideTarget, state: OverrideState | undefined): void {
     const document = this.#document();
     const where = pathIn(document, target);
-    if (state === undefined) document.deleteIn(where);
-    else document.setIn(where, state);
+    if (state !== undefined) document.setIn(where, state);
+    else if (document.hasIn(where)) document.deleteIn(where); // It throws where nothing stands.
     prune(document, where.slice(0, -1));
     const text = document.toString();
     if (this.#file !== undefined) writeWhole(this.#file, text);

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { OriginServerConfig } from "#shared/config/schema/origin.ts";
 import type { Clock } from "#shared/core/clock.ts";
 import type { Random } from "#shared/core/random.ts";
 import type { Logger } from "#shared/observe/log.ts";
@@ -23,6 +24,8 @@ export interface ServerContext {
   readonly log: Logger;
   readonly gate: Gate;
   readonly draining: boolean;
+  /** Of a server that works jobs off. */
+  readonly jobs: OriginServerConfig["jobs"];
   /** Counts one request that is being answered. Health checks are not counted. */
   answered(): void;
 }

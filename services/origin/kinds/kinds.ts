@@ -4,6 +4,7 @@ import { TelemetryClient } from "../telemetry-client.ts";
 import { ApiPages } from "./api.ts";
 import { DbKind } from "./db.ts";
 import { HttpKind } from "./http.ts";
+import { JobPages } from "./jobs.ts";
 import type { Kind, ServerContext } from "./kind.ts";
 import { FactsPages } from "./facts.ts";
 import { StaticPages } from "./static.ts";
@@ -32,4 +33,5 @@ export const kinds = {
   admin: (context) => new HttpKind(context, new FactsPages()),
   telemetry: (context) => new TelemetryKind(context),
   db: (context) => new DbKind(context),
+  jobs: (context) => new HttpKind(context, new JobPages(context)),
 } as const satisfies Record<(typeof originServices)[number], CreateKind>;

@@ -8,7 +8,8 @@ function createSink() {
   const { log, clock, random } = testHost();
   const gate = new Gate(systemClock);
   const identity = { server: "telemetry-1", service: "telemetry", zone: null, region: null };
-  const context = { identity, host: "127.0.0.1", clock, random, log, gate, draining: false, answered: () => {} };
+  const jobs = { slots: 1, speed: 1 };
+  const context = { identity, host: "127.0.0.1", clock, random, log, gate, jobs, draining: false, answered: () => {} };
   return { gate, sink: new TelemetryKind(context) };
 }
 

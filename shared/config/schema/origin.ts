@@ -2,11 +2,18 @@ import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { nodeKeys, proxyVersionSchema, socketAddressSchema } from "./common.ts";
 
-export const originServices = ["web", "api", "static", "admin", "telemetry", "db"] as const;
+export const originServices = ["web", "api", "static", "admin", "telemetry", "db", "jobs"] as const;
 
 const serverSchema = z.strictObject({
   name: z.string().min(1).describe("web-1, api-3 ...: unique in the zone"),
   service: z.enum(originServices).describe("what it serves: telemetry over UDP, db over RESP2, the others over HTTP"),
+  jobs: z
+    .strictObject({
+      slots: z.int().min(1).max(1_000).default(1).describe("done at the same time; the others wait in their order"),
+      speed: z.number().min(0.01).max(100).default(1).describe("a job takes its time divided by it"),
+    })
+    .prefault({})
+    .describe("of a server of service jobs"),
   address: socketAddressSchema.describe("its own: servers are stopped one by one"),
   proxyProtocol: z
     .strictObject({ accept: proxyVersionSchema.describe("version of the header") })

@@ -24,6 +24,7 @@ export const protocolOf = {
   admin: "http",
   telemetry: "udp",
   db: "tcp",
+  jobs: "http",
 } as const satisfies Record<OriginService, "http" | "tcp" | "udp">;
 
 /** Hosts of a zone, last octet: forwarders from 1, its origin 9, servers from 10. */
