@@ -11,6 +11,7 @@ const atOnceMax = 256; // servers let go in one round; each costs a run of connt
 type Step = "waiting" | "all";
 
 interface Out {
+  /** Of its standing: who came back between two looks is out anew. */
   readonly sinceMs: number;
   done: Step | undefined;
 }
@@ -37,9 +38,11 @@ export class Releases {
         const endpoint = endpoints.get(server.address);
         if (!listener || !endpoint || endpoint.eligible || endpoint.standing.state === "unknown") continue;
         const mark = markOf(table, server);
-        const known = this.#out.get(mark) ?? { sinceMs: nowMs, done: undefined };
+        const { sinceMs } = endpoint;
+        const before = this.#out.get(mark);
+        const known = before?.sinceMs === sinceMs ? before : { sinceMs, done: undefined };
         out.set(mark, known);
-        const step = stepFor(listener.config, endpoint, nowMs - known.sinceMs);
+        const step = stepFor(listener.config, endpoint, nowMs - sinceMs);
         if (step === known.done || known.done === "all" || commands.length >= atOnceMax) continue;
         known.done = step;
         commands.push(commandFor(step, service.protocol, mark));

@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import dgram from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
+import { closeWebSockets, echoWebSockets, holdWebSockets, serveWebSocket } from "./web-sockets.ts";
+import { drainUnread, endsSeen, flood, holdUnread, serveEnds, talk } from "./streams.ts";
+import { endOf } from "./ends.ts";
 import type { Work, WorkName } from "./work.ts";
 
 /** What runs inside a network namespace, and does there what a test says: its servers, its clients, its commands. */
@@ -45,7 +48,7 @@ const works: {
   },
 
   async serveUdp(host, port, name) {
-    const socket = dgram.createSocket("udp4");
+    const socket = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
     socket.on("message", (datagram, from) => {
       socket.send(`${name} ${from.address} ${datagram.toString()}`, from.port, from.address);
     });
@@ -68,9 +71,9 @@ const works: {
 
   async askUdp(address, times, options) {
     const answers: string[] = [];
-    const socket = options?.oneSocket ? await udpSocket(options.from) : undefined;
+    const socket = options?.oneSocket ? await udpSocket(address, options.from) : undefined;
     for (let i = 0; i < times; i++) {
-      const own = socket ?? (await udpSocket(options?.from));
+      const own = socket ?? (await udpSocket(address, options?.from));
       answers.push(await answerOf(own, address, options?.text ?? `datagram ${i}`));
       if (!socket) own.close();
     }
@@ -120,16 +123,22 @@ const works: {
     return { sent: hash.digest("hex"), got };
   },
 
+  serveEnds,
+  endsSeen,
+  talk,
+  flood,
+  holdUnread,
+  drainUnread,
+  serveWebSocket,
+  holdWebSockets,
+  echoWebSockets,
+  closeWebSockets,
+
   async http(method, url) {
     const response = await fetch(url, { method });
     return { status: response.status, body: await response.text() };
   },
 };
-
-function endOf(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at).replaceAll(/[[\]]/g, ""), port: Number(address.slice(at + 1)) };
-}
 
 async function greetingOf(address: string, from: string | undefined, limitMs = 3_000): Promise<string> {
   const socket = net.connect({ ...endOf(address), ...(from !== undefined && { localAddress: from }) });
@@ -174,8 +183,8 @@ function echoed(socket: net.Socket | undefined): Promise<boolean> {
   });
 }
 
-async function udpSocket(from: string | undefined): Promise<dgram.Socket> {
-  const socket = dgram.createSocket("udp4");
+async function udpSocket(address: string, from: string | undefined): Promise<dgram.Socket> {
+  const socket = dgram.createSocket(address.startsWith("[") ? "udp6" : "udp4");
   socket.bind(0, from);
   await once(socket, "listening");
   return socket;
