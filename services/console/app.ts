@@ -36,7 +36,7 @@ export function consoleApp(parts: ConsoleParts): Hono {
   app.onError((error, c) => {
     if (error instanceof UsageError) return c.json({ error: error.message }, 400);
     if (error instanceof TrafficError) return c.json({ error: error.message }, 502);
-    if ("getResponse" in error) return c.json({ error: error.message }, 413); // of bodyLimit
+    if ("getResponse" in error) return c.json({ error: "the body is too long" }, 413); // of bodyLimit
     process.stderr.write(`${messageOf(error)}\n`);
     return c.json({ error: "internal error; see the log" }, 500);
   });

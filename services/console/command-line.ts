@@ -11,7 +11,7 @@ let running = 0;
 
 /** What a command printed, line by line as it came. */
 export interface CommandOptions {
-  onLine?(line: string): void;
+  readonly onLine?: (line: string) => void;
 }
 
 /** Runs `./watershed …`: drills and traces are the very ones of the command line.

@@ -50,8 +50,9 @@ async function start(options: Options): Promise<void> {
   const pageDir = await buildPage(options.cache);
   const stop = new AbortController();
   const generator = new Generator({ topology, nodes });
-  const ask = (node: TopologyNode, target: string, init: RequestInit) =>
-    fetch(`http://${node.admin}${target}`, { ...init, headers: { ...init.headers, ...bearer(token) } });
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const ask = (node: TopologyNode, target: string, init: Omit<RequestInit, "headers">) =>
+    fetch(`http://${node.admin}${target}`, { ...init, headers });
   const state = new StackState(
     topology,
     nodes,
@@ -85,8 +86,9 @@ async function start(options: Options): Promise<void> {
     runId: randomUUID().slice(0, 8),
   });
   const server = createAdaptorServer({ fetch: (request, bindings) => app.fetch(request, bindings) }) as net.Server;
-  await listenServer(server, options.listen, new ConnectionLimit(connectionsMax), undefined, new Cuts());
-  process.stdout.write(`console: http://${options.listen}/\n`);
+  const limit = new ConnectionLimit(connectionsMax);
+  const { address } = await listenServer(server, options.listen, limit, undefined, new Cuts());
+  process.stdout.write(`console: http://${address}/\n`);
   const end = () => {
     stop.abort();
     void generator.stop().finally(() => process.exit(0));
@@ -113,10 +115,6 @@ async function readTargets(): Promise<Pick<Session, "targets" | "drillsLimitedBy
     .split("\n")
     .map((line) => JSON.parse(line) as Session["targets"][number]);
   return { targets: listed.map(({ kind, name, verbs }) => ({ kind, name, verbs })), drillsLimitedBy: null };
-}
-
-function bearer(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 const program = new Command("console")

@@ -47,7 +47,7 @@ export function DrillButtons({ kind, name }: { readonly kind: string; readonly n
 /** Break any part, watch it, heal it. */
 export function Drills() {
   return (
-    <div class="columns">
+    <div class="columns packed">
       <TargetPanel />
       <RegionPanel />
       <BalancePanel />

@@ -50,6 +50,25 @@ export function Card({
   );
 }
 
+/** Columns that hold numbers, which stand at the right. */
+const numeric = new Set([
+  "rate/s",
+  "active",
+  "errors",
+  "p50",
+  "p99",
+  "share",
+  "weight",
+  "latency",
+  "for",
+  "requests/s",
+  "answers/s",
+  "wanted/s",
+  "sent/s",
+  "failed/s",
+  "client retries/s",
+]);
+
 /** A table that scrolls within itself where it is too wide. */
 export function Table({
   head,
@@ -67,7 +86,7 @@ export function Table({
         <thead>
           <tr>
             {head.map((title) => (
-              <th key={title} scope="col">
+              <th key={title} scope="col" class={numeric.has(title) ? "number" : ""}>
                 {title}
               </th>
             ))}

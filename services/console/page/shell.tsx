@@ -10,6 +10,8 @@ import { Tiers } from "./tiers.tsx";
 import { agoText, rateText, shareText, timeText } from "./words.ts";
 import { World } from "./world.tsx";
 
+const icon = new URL("icon.svg", import.meta.url).href;
+
 const titles: Readonly<Record<ViewName, string>> = {
   world: "World",
   tiers: "Tiers",
@@ -45,7 +47,7 @@ export function Shell() {
       </a>
       <header class="top">
         <a class="brand" href="#world">
-          <img src="./icon.svg" alt="" width="24" height="24" />
+          <img src={icon} alt="" width="24" height="24" />
           Watershed
         </a>
         <nav aria-label="Views">

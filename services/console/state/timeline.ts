@@ -49,6 +49,10 @@ export interface NodeEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+function isPlain(value: unknown): value is string | number | boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
+}
+
 /** "pool api · api-1 · connect to 127.11.1.100:9000 refused" */
 function factsOf(data: NodeEvent["data"]): string {
   const word = (key: string) => (typeof data[key] === "string" ? data[key] : "");
@@ -61,6 +65,6 @@ function factsOf(data: NodeEvent["data"]): string {
   ].filter((part) => part !== "");
   if (known.length > 0) return known.join(" · ");
   return Object.entries(data)
-    .flatMap(([key, value]) => (typeof value === "object" || key === "reason" ? [] : [`${key} ${String(value)}`]))
+    .flatMap(([key, value]) => (isPlain(value) && key !== "reason" ? [`${key} ${value}`] : []))
     .join(" · ");
 }
