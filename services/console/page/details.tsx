@@ -87,11 +87,13 @@ function Weight({ pool, endpoint }: { readonly pool: string; readonly endpoint: 
     void command("weight", { pool, endpoint: endpoint.address, weight }, `${endpoint.name}: weight ${weight}`);
   };
   return (
+    // Made anew when the weight changes, and left alone while somebody types.
     <input
+      key={endpoint.weight}
       type="number"
       min="1"
       max="1000"
-      value={Math.round(endpoint.weight * 100) / 100}
+      defaultValue={String(Math.round(endpoint.weight * 100) / 100)}
       aria-label={`weight of ${endpoint.name}`}
       onChange={change}
     />

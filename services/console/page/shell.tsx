@@ -64,7 +64,7 @@ export function Shell() {
         <h1 ref={heading} tabIndex={-1}>
           {titles[view]}
         </h1>
-        {snapshot.value ? <Page /> : <p class="empty">Waiting for the first word of the stack…</p>}
+        {snapshot.value ? <Page /> : <p class="empty waiting">Waiting for the first word of the stack…</p>}
       </main>
       <Notice />
     </>

@@ -164,13 +164,19 @@ function ServerChip({ server, bare }: { readonly server: ServerView; readonly ba
       data-server={server.name}
       data-state={state}
       aria-pressed={isOpen}
-      aria-label={`${server.name} ${state} ${why}`}
       title={`${server.name}: ${state} ${why} · ${rateText(server.rate)}/s · ${server.active} active`}
       onClick={() => (chosen.value = isOpen ? null : server.name)}
     >
+      <span class="hidden">
+        {server.name} {state} {why}
+      </span>
       <span aria-hidden="true">{shapes[level]}</span>
-      {bare ? null : <span>{short.replace(`${server.service}-`, "")}</span>}
-      {bare ? null : <small>{rateText(server.rate)}</small>}
+      {bare ? null : (
+        <span class="short" aria-hidden="true">
+          {short.replace(`${server.service}-`, "")}
+        </span>
+      )}
+      {bare ? null : <small aria-hidden="true">{rateText(server.rate)}</small>}
     </button>
   );
 }

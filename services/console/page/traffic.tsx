@@ -20,6 +20,28 @@ export async function sendFrom(country: string, rate: number): Promise<void> {
   );
 }
 
+/** Requests per second from a country. While it is moved it shows the hand's word, not that of the stack. */
+export function RateSlider({ country }: { readonly country: string }) {
+  const held = useSignal<number | null>(null);
+  const send = async (rate: number) => {
+    await sendFrom(country, rate);
+    held.value = null;
+  };
+  return (
+    <input
+      type="range"
+      min="0"
+      max={rateMax}
+      aria-label={`requests per second from ${country}`}
+      value={held.value ?? wantedRates()[country] ?? 0}
+      onInput={(event) => (held.value = Number(event.currentTarget.value))}
+      onChange={(event) => void send(Number(event.currentTarget.value))}
+    />
+  );
+}
+
+const rateMax = 200;
+
 const presets: readonly { readonly title: string; readonly rates: Readonly<Record<string, number>> }[] = [
   { title: "Nothing", rates: {} },
   { title: "Two countries", rates: { DE: 20, US: 20 } },
@@ -78,14 +100,7 @@ export function TrafficPanel() {
         </label>
         <label>
           Requests/s
-          <input
-            type="range"
-            min="0"
-            max="200"
-            step="1"
-            value={wantedRates()[country.value] ?? 0}
-            onChange={(event) => void sendFrom(country.value, Number(event.currentTarget.value))}
-          />
+          <RateSlider country={country.value} />
         </label>
         <output>{rateText(wantedRates()[country.value] ?? 0)}/s</output>
       </div>

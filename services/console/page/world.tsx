@@ -9,7 +9,7 @@ import { Card, StateMark, Table } from "./parts.tsx";
 import { go } from "./route.ts";
 import { command, session, snapshot } from "./store.ts";
 import type { Trace } from "./trace-model.ts";
-import { TrafficPanel, sendFrom, wantedRates } from "./traffic.tsx";
+import { RateSlider, TrafficPanel, sendFrom, wantedRates } from "./traffic.tsx";
 import { rateText, shapes } from "./words.ts";
 
 const [width, height] = [960, 460];
@@ -225,13 +225,7 @@ function CountryDetail({ code }: { readonly code: string }) {
       <div class="row">
         <label class="grow">
           Requests/s
-          <input
-            type="range"
-            min="0"
-            max="200"
-            value={wanted}
-            onChange={(event) => void sendFrom(code, Number(event.currentTarget.value))}
-          />
+          <RateSlider country={code} />
         </label>
         <output>{rateText(wanted)}/s</output>
         <button type="button" onClick={() => void sendFrom(code, 0)}>
