@@ -22,9 +22,17 @@ export function NodeDetail({ node, close }: { readonly node: NodeView; readonly 
   );
 }
 
+/** Of a forwarder what its zone's servers answer: it counts connections, and those of checks are spread evenly among them. */
+function requestRates(node: NodeView): (endpoint: EndpointView) => number {
+  if (node.tier !== "l4") return ({ rate }) => rate;
+  const servers = new Map((snapshot.value?.servers ?? []).map(({ address, rate }) => [address, rate]));
+  return ({ address }) => servers.get(address) ?? 0;
+}
+
 function Pool({ node, pool }: { readonly node: NodeView; readonly pool: PoolView }) {
   const now = snapshot.value?.sample.atMs ?? 0;
-  const all = pool.endpoints.reduce((sum, { rate }) => sum + rate, 0);
+  const rateOf = requestRates(node);
+  const all = pool.endpoints.reduce((sum, endpoint) => sum + rateOf(endpoint), 0);
   return (
     <section class="pool" aria-label={`pool ${pool.name}`}>
       <h3>
@@ -45,8 +53,8 @@ function Pool({ node, pool }: { readonly node: NodeView; readonly pool: PoolView
             </td>
             <td title={endpoint.check}>{endpoint.reason}</td>
             <td class="number">{agoText(now - Date.parse(endpoint.since))}</td>
-            <td class="number">{all > 0 ? `${Math.round((endpoint.rate / all) * 100)} %` : "–"}</td>
-            <td class="number">{rateText(endpoint.rate)}</td>
+            <td class="number">{all > 0 ? `${Math.round((rateOf(endpoint) / all) * 100)} %` : "–"}</td>
+            <td class="number">{rateText(rateOf(endpoint))}</td>
             <td class="number">{endpoint.active}</td>
             <td class="number">
               <Weight pool={pool.name} endpoint={endpoint} />

@@ -134,7 +134,7 @@ function Client({
       class={`client ${sends ? "sends" : ""} ${(traffic?.failed ?? 0) > 0 ? "fails" : ""} ${chosen.value === code ? "chosen" : ""}`}
       transform={`translate(${x} ${y})`}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-label={label}
       data-country={code}
       onClick={open}
