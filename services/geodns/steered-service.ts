@@ -148,6 +148,12 @@ export class SteeredService implements AdminPool {
     return true;
   }
 
+  setEndpointWeight(address: string, weight: number): boolean {
+    const isThere = this.#pool.setEndpointWeight(address, weight);
+    if (isThere) this.#changed();
+    return isThere;
+  }
+
   setBalance(balance: BalanceName): void {
     const order = orderNames.find((name) => name === balance);
     if (!order) throw new UsageError(`a DNS answer can be ordered by ${orderNames.join(", ")}, not by ${balance}`);

@@ -60,6 +60,7 @@ export class Endpoint implements Candidate {
   /** When it came back; undefined before it ever was away. */
   #cameBackMs: number | undefined;
   #weightShare = 1;
+  #operatorWeight: number | undefined;
   #isStopped = false;
   #isRemoved = false;
 
@@ -89,9 +90,14 @@ export class Endpoint implements Candidate {
     return this.#config.backup;
   }
 
-  /** As configured, less what slow start takes. */
+  /** As configured or set by an operator, less what slow start takes. */
   get weight(): number {
-    return this.#config.weight * this.#weightShare;
+    return (this.#operatorWeight ?? this.#config.weight) * this.#weightShare;
+  }
+
+  /** Holds until the config gives it another weight. */
+  setWeight(weight: number): void {
+    this.#operatorWeight = weight;
   }
 
   get configuredWeight(): number {
@@ -240,6 +246,7 @@ export class Endpoint implements Candidate {
 
   /** A reload: same address, perhaps another name, weight, zone or rank. */
   reconfigure(config: EndpointConfig): void {
+    if (config.weight !== this.#config.weight) this.#operatorWeight = undefined;
     this.#config = config;
   }
 

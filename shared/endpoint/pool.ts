@@ -206,6 +206,13 @@ export class Pool implements AdminPool {
     this.#balance = balance;
   }
 
+  setEndpointWeight(address: string, weight: number): boolean {
+    const endpoint = this.#byAddress.get(address);
+    endpoint?.setWeight(weight);
+    if (endpoint) this.#membersChanged();
+    return endpoint !== undefined;
+  }
+
   /** One attempt at one of its endpoints has ended so. */
   countAttempt(endpoint: Endpoint, result: Reason): void {
     this.#reporter.attempt(endpoint, result);

@@ -65,6 +65,9 @@ export interface AdminPool {
    * @returns false if there is no such endpoint
    * @throws {UsageError} if this pool cannot cut anything */
   setEndpointState(address: string, state: AdminState, cutAfterMs?: number): boolean;
+  /** Holds until the config gives the endpoint another weight.
+   * @returns false if there is no such endpoint */
+  setEndpointWeight(address: string, weight: number): boolean;
   /** @throws {UsageError} if this pool cannot balance so */
   setBalance(balance: BalanceName): void;
 }

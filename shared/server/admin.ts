@@ -37,6 +37,7 @@ export interface AdminNode {
 }
 
 const connectionsMax = 64; // of their own, so that a node that is full of traffic still answers its operator
+const weightMax = 1_000; // as in the config
 const bodyBytesMax = 64 * 1_024; // commands are a few words
 /** In two sets of words: those of every tier, and those that regions of DNS have too. */
 const adminStates: Readonly<Record<string, AdminState>> = {
@@ -145,6 +146,16 @@ function addChanges(app: Hono, node: AdminNode): void {
     node.host.log.info({ pool: pool.name, endpoint: address, state, cutAfterMs }, "endpoint_set");
     return c.json(pool.status().endpoints.find((endpoint) => endpoint.address === address) ?? { address, state });
   });
+  app.put("/pools/:pool/endpoints/:address/weight", async (c) => {
+    const { address } = c.req.param();
+    const pool = findPool(node, c.req.param("pool"));
+    if (!pool) return c.json({ error: noPool(node, c.req.param("pool")) }, 404);
+    const weight = weightOf(await c.req.text());
+    if (!pool.setEndpointWeight(address, weight))
+      return c.json({ error: `pool ${pool.name} has no endpoint ${address}` }, 404);
+    node.host.log.info({ pool: pool.name, endpoint: address, weight }, "weight_set");
+    return c.json(pool.status().endpoints.find((endpoint) => endpoint.address === address) ?? { address, weight });
+  });
   app.put("/pools/:pool/balance", async (c) => {
     const pool = findPool(node, c.req.param("pool"));
     if (!pool) return c.json({ error: noPool(node, c.req.param("pool")) }, 404);
@@ -152,6 +163,19 @@ function addChanges(app: Hono, node: AdminNode): void {
     node.host.log.info({ pool: pool.name, balance: pool.status().balance }, "balance_set");
     return c.json(pool.status());
   });
+}
+
+/** The body of a change of weight: `{"weight": 3}`, or the bare number. */
+function weightOf(body: string): number {
+  let value: unknown;
+  try {
+    const json: unknown = JSON.parse(body);
+    value = typeof json === "object" && json !== null && "weight" in json ? json.weight : json;
+  } catch {
+    // Refused below.
+  }
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= weightMax) return value;
+  throw new UsageError(`expected {"weight": 1..${weightMax}}`);
 }
 
 /** The body of `PUT /pools/POOL/balance`: `{"balance": "random"}`, or the bare word. */

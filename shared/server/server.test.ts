@@ -30,6 +30,12 @@ class FakePool implements AdminPool {
     this.state = state;
     return true;
   }
+  weight = 1;
+  setEndpointWeight(address: string, weight: number): boolean {
+    if (address !== "127.0.0.1:80") return false;
+    this.weight = weight;
+    return true;
+  }
   setBalance(balance: BalanceName): void {
     this.balance = balance;
   }

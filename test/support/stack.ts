@@ -34,6 +34,11 @@ export interface TestStack extends AsyncDisposable {
   pids(): Promise<ReadonlyMap<string, number>>;
 }
 
+/** A stack has its console only where a test asks for it. */
+function consoleOf(options: readonly string[]): string[] {
+  return options.includes("--console") ? [] : ["--no-console"];
+}
+
 export async function startStack(numbers: Numbers, ...options: string[]): Promise<TestStack> {
   const folder = await mkdtemp(path.join(tmpdir(), "watershed-stack-"));
   const topologyFile = path.join(folder, "topology.yaml");
@@ -41,10 +46,14 @@ export async function startStack(numbers: Numbers, ...options: string[]): Promis
   await writeFile(topologyFile, text);
   const topology = parseConfig(text, "topology.yaml", topologySchema);
   const env = { ...process.env, WATERSHED_STATE_DIR: folder, NO_COLOR: "1" };
-  const launcher = spawn(path.join(root, "watershed"), ["up", "--topology", topologyFile, ...options], {
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const launcher = spawn(
+    path.join(root, "watershed"),
+    ["up", "--topology", topologyFile, ...consoleOf(options), ...options],
+    {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let output = "";
   const ready = new Promise<void>((resolve, reject) => {
     const onData = (chunk: Buffer) => {

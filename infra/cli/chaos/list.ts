@@ -4,6 +4,8 @@ import { paintForStdout, renderTable, stateCell } from "../table.ts";
 import type { Cell } from "../table.ts";
 import type { NodeState } from "./power.ts";
 import type { ServerPart, Target } from "./target.ts";
+import { verbsOf } from "./verbs.ts";
+import type { Verb } from "./verbs.ts";
 
 const answerLimitMs = 1_000;
 
@@ -13,6 +15,8 @@ export interface ListedTarget {
   readonly name: string;
   /** Of one process or server its state; of several, how many of them are well: "3/4 running". */
   readonly state: string;
+  /** What can be done to it. */
+  readonly verbs: readonly Verb[];
 }
 
 /** What nodes say of themselves and of their servers and endpoints. */
@@ -75,7 +79,7 @@ export function listTargets(
   };
   return targets.map(({ kind, name, nodes, servers }) => {
     const states = nodes.length > 0 ? nodes.map(nodeState) : servers.map(serverState);
-    return { kind, name, state: together(states) };
+    return { kind, name, state: together(states), verbs: verbsOf[kind] };
   });
 }
 

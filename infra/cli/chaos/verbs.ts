@@ -13,7 +13,7 @@ const everything = verbs;
 
 /** What can be done to what. Servers are ports of their origin, which alone can be cut off; balancers answer at once or
  * not at all; and nobody sends work to a name server who could stop doing so. */
-const verbsOf: Readonly<Record<Kind, readonly Verb[]>> = {
+export const verbsOf: Readonly<Record<Kind, readonly Verb[]>> = {
   server: servers,
   service: servers,
   forwarder: balancers,

@@ -7,7 +7,7 @@ import { programOf } from "../stack/spawn.ts";
 import { example, shownPath } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
-const services = ["geodns", "l7-router", "l4-forwarder", "origin"] as const;
+const services = ["geodns", "l7-router", "l4-forwarder", "origin", "console"] as const;
 
 export const addRun: AddCommand = (program, exitWith) => {
   const command = program

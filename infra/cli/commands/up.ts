@@ -4,6 +4,7 @@ import type { Stack } from "../stack/choose.ts";
 import { compileServices, isCompiled } from "../stack/compile-cache.ts";
 import { targetNameOf } from "../chaos/target.ts";
 import { commandName } from "../command-name.ts";
+import { startConsole } from "../stack/console.ts";
 import { listenControl } from "../stack/control.ts";
 import { Roster } from "../stack/roster.ts";
 import { countRunning, describeExit, endAll } from "../stack/spawn.ts";
@@ -25,7 +26,11 @@ interface UpOptions {
   readonly scale?: string;
   readonly docker?: boolean;
   readonly demo: boolean;
+  /** Where the web console is; false: nowhere. */
+  readonly console: string | false;
 }
+
+const defaultConsole = "127.0.0.1:8900";
 
 export const addUp: AddCommand = (program, exitWith) => {
   const command = program
@@ -34,6 +39,8 @@ export const addUp: AddCommand = (program, exitWith) => {
     .option("--topology <file>", "default: infra/topology.yaml")
     .option("--scale <name>", "scale of the topology, such as netflix")
     .option("--docker", "in containers (docker-compose.yml), which stay up until watershed down")
+    .option("--console <address:port>", "where the web console is", defaultConsole)
+    .option("--no-console", "without the web console")
     .option("--no-demo", "do not send the two clients through the stack once it is up")
     .action(async (options: UpOptions) => exitWith(await up(options)));
   example(command, "up --scale netflix");
@@ -56,7 +63,7 @@ async function up(options: UpOptions): Promise<number> {
   };
   claimRun(dir, run);
   try {
-    return await runStack(stack, dir, run, options.demo);
+    return await runStack(stack, dir, run, options);
   } finally {
     removeRun(dir);
   }
@@ -64,7 +71,7 @@ async function up(options: UpOptions): Promise<number> {
 
 /** Brings the stack up, shows it, stays until somebody wants it to stop, and ends it.
  * @throws {StartError} if a process does not come up; then none is left */
-async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Promise<number> {
+async function runStack(stack: Stack, dir: string, run: Run, options: UpOptions): Promise<number> {
   const startedMs = performance.now();
   let running: readonly StackProcess[] = [];
   const remember = (processes: readonly StackProcess[]) => {
@@ -105,7 +112,8 @@ async function runStack(stack: Stack, dir: string, run: Run, demo: boolean): Pro
     await using _ = await obeyCommands(dir, roster);
     print(`ready in ${formatTook(performance.now() - startedMs)}\n\n${whereTable(stack.nodes)}\n`);
     for (const one of processes) reportEnd(one, stop.signal);
-    if (demo) await showWays(stack, stop.signal);
+    await using _console = await showConsole(stack, dir, options);
+    if (options.demo) await showWays(stack, stop.signal);
     print(`${whatToTry(stack)}\nCtrl-C ends everything.\n`);
     await stop.asked;
   }
@@ -151,6 +159,19 @@ async function obeyCommands(dir: string, roster: Roster): Promise<AsyncDisposabl
     print(`chaos heal cannot start nodes again here: ${messageOf(error)}\n`);
     return { [Symbol.asyncDispose]: () => Promise.resolve() };
   }
+}
+
+/** Starts the web console and says where it is. The stack does not depend on it. */
+async function showConsole(stack: Stack, dir: string, { console: listen }: UpOptions): Promise<AsyncDisposable> {
+  const nothing = { [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (listen === false) return nothing;
+  const started = await startConsole({ stateDir: dir, arguments: argumentsOf(stack), listen });
+  if (typeof started === "string") {
+    print(`no web console: ${started}\n\n`);
+    return nothing;
+  }
+  print(`web console: ${started.url}\n\n`);
+  return started;
 }
 
 const demoClients = ["DE", "US"];

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+
+const source = path.join(import.meta.dirname, "page");
+
+/** Builds the page by vite, unless this very page has been built into that folder before.
+ * @param cacheDir where built pages are kept, one folder each; the last one alone
+ * @returns the folder of the built page */
+export async function buildPage(cacheDir: string): Promise<string> {
+  const name = `page-${hashOf([source, path.join(import.meta.dirname, "model.ts")])}`;
+  const built = path.join(cacheDir, name);
+  if (fs.existsSync(path.join(built, "index.html"))) return built;
+  const { build } = await import("vite");
+  const temporary = `${built}.${process.pid}`;
+  await build({
+    configFile: false,
+    root: source,
+    logLevel: "error",
+    base: "./",
+    build: {
+      outDir: temporary,
+      emptyOutDir: true,
+      target: "es2023",
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0,
+    },
+    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  });
+  fs.rmSync(built, { recursive: true, force: true });
+  fs.renameSync(temporary, built); // Whoever looks sees a whole page or none.
+  for (const other of fs.readdirSync(cacheDir))
+    if (other.startsWith("page-") && other !== name)
+      fs.rmSync(path.join(cacheDir, other), { recursive: true, force: true });
+  return built;
+}
+
+/** Of the names and contents of all files there, and of the pinned packages. */
+function hashOf(paths: readonly string[]): string {
+  const hash = createHash("sha256");
+  const add = (file: string) => {
+    if (fs.statSync(file).isDirectory()) {
+      for (const entry of fs.readdirSync(file).sort()) add(path.join(file, entry));
+      return;
+    }
+    hash.update(path.relative(source, file)).update("\0").update(fs.readFileSync(file)).update("\0");
+  };
+  for (const one of paths) add(one);
+  hash.update(fs.readFileSync(path.resolve(source, "../../../package.json")));
+  return hash.digest("hex").slice(0, 16);
+}
