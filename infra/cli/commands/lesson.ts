@@ -5,9 +5,11 @@ import { commandName } from "../command-name.ts";
 import { findLesson, listLessons } from "../lesson/library.ts";
 import type { Lesson, Purpose } from "../lesson/page.ts";
 import { performLesson } from "../lesson/perform.ts";
-import type { Audience } from "../lesson/perform.ts";
+import type { Audience, RunScript } from "../lesson/perform.ts";
 import { runCommands } from "../lesson/shell.ts";
 import { launcherLives, readRun, stateDir } from "../stack/state.ts";
+import { listenForStop } from "../stack/stop.ts";
+import type { StopRequest } from "../stack/stop.ts";
 import { paintForStdout, renderTable } from "../table.ts";
 import { formatCount } from "../text.ts";
 import { example } from "./command.ts";
@@ -59,13 +61,17 @@ function list(json: boolean): void {
 
 const patternsAsText = (_key: string, value: unknown): unknown => (value instanceof RegExp ? String(value) : value);
 
-/** @returns 0 if everything that the page claims was so, else 1 */
+/** @returns 0 if everything that the page claims was so, else 1; 130 if it was ended before its end, as shells say of Ctrl-C */
 async function runLesson(lesson: Lesson, { yes = false, json = false }: RunOptions): Promise<number> {
   checkStack(lesson);
+  using stop = listenForStop(() => process.exit(1));
   const waits = !yes && !json && process.stdin.isTTY;
-  const told = json ? jsonAudience() : textAudience(waits);
+  const told = json ? jsonAudience() : textAudience(waits ? () => enter(stop) : undefined);
   if (!json) process.stdout.write(paintForStdout("bold", `${lesson.number}. ${lesson.title}\n`));
-  const counts = await performLesson(lesson, ["run", "clean"], runHere, told);
+  const run: RunScript = (script, onOutput, purpose) =>
+    runCommands(script, { env: process.env, onOutput, signal: purpose === "clean" ? undefined : stop.signal });
+  const counts = await performLesson(lesson, ["run", "clean"], run, told, stop.signal);
+  if (stop.signal.aborted) return 130;
   return end(lesson, counts, json, `then try it yourself: ${commandName()} lesson check ${lesson.name}`);
 }
 
@@ -73,7 +79,7 @@ async function runLesson(lesson: Lesson, { yes = false, json = false }: RunOptio
 async function checkLesson(lesson: Lesson, { json = false }: RunOptions): Promise<number> {
   checkStack(lesson);
   const purposes: readonly Purpose[] = ["check"];
-  const audience = json ? jsonAudience() : { ...textAudience(false), commands: () => {}, output: () => {} };
+  const audience = json ? jsonAudience() : { ...textAudience(), commands: () => {}, output: () => {} };
   const parts = lesson.parts.filter(({ kind }) => kind === "commands");
   const counts = await performLesson({ parts }, purposes, runHere, audience);
   if (counts.held + counts.failed === 0) throw new UsageError(`${lesson.name} has nothing to check`);
@@ -101,16 +107,16 @@ function checkStack({ needsStack, name }: Lesson): void {
     throw new UsageError(`${name} needs the stack: npm start, in another terminal, and leave it running`);
 }
 
-const runHere = (script: string, onOutput: (text: string) => void) =>
-  runCommands(script, { env: process.env, onOutput });
+const runHere: RunScript = (script, onOutput) => runCommands(script, { env: process.env, onOutput });
 
-function textAudience(waits: boolean): Audience {
+/** @param wait waits before commands */
+function textAudience(wait?: () => Promise<void>): Audience {
   const write = (text: string) => process.stdout.write(text);
   return {
     prose: (text) => write(`\n${plain(text)}\n`),
     async commands(script) {
       write(`\n${script.replaceAll(/^/gm, "$ ")}\n`);
-      if (waits) await enter();
+      await wait?.();
     },
     output: write,
     verdict({ text }, { holds, found }) {
@@ -135,13 +141,14 @@ function plain(text: string): string {
   return text
     .replaceAll(/^# .*\n+/gm, "")
     .replaceAll(/!\[([^\]]*)\]\(([^)]*)\)/g, "[$1: docs/lessons/$2]")
-    .replaceAll(/<\/?(details|summary)>/g, "")
+    .replaceAll(/<summary>.*<\/summary>|<\/?details>/g, "")
     .trim();
 }
 
-async function enter(): Promise<void> {
+/** Resolves at Enter, at the end of the input, or when somebody wants it all to end. */
+async function enter({ asked }: StopRequest): Promise<void> {
   const lines = readline.createInterface({ input: process.stdin });
   process.stdout.write(paintForStdout("dim", "Enter "));
-  await once(lines, "line");
+  await Promise.race([once(lines, "line"), once(lines, "close"), asked]);
   lines.close();
 }

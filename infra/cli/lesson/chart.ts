@@ -87,10 +87,10 @@ function thin(points: Series["points"]): Series["points"] {
   });
 }
 
-/** The next of 1, 2, 5, 10, 20, 50 … */
+/** The next of 1, 2, 3, 5, 10, 20, 30, 50 … */
 function niceMax(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
+  return ([1, 2, 3, 5, 10].find((step) => step * power >= value) ?? 10) * power;
 }
 
 function escape(text: string): string {

@@ -103,6 +103,24 @@ describe("performing a page", () => {
     expect((await perform(["run"], { first: ["one", 0] })).failed).toEqual(["exit 1"]);
   });
 
+  it("stops where it is told to, and cleans up", async () => {
+    const stop = new AbortController();
+    const ran: string[] = [];
+    const counts = await performLesson(
+      lesson,
+      ["run", "check", "clean"],
+      (script) => {
+        ran.push(script);
+        if (script === "first") stop.abort();
+        return Promise.resolve({ output: "", exitCode: 0 });
+      },
+      { prose: () => {}, commands: () => {}, output: () => {}, verdict: () => {} },
+      stop.signal,
+    );
+    expect(ran).toEqual(["first", "fourth"]);
+    expect(counts).toEqual({ held: 1, failed: 0 });
+  });
+
   it("cleans up once, and also when a step breaks", async () => {
     const ran: string[] = [];
     const broken = performLesson(

@@ -13,21 +13,26 @@ export interface Audience {
   verdict(claim: Claim, verdict: Verdict): void;
 }
 
-export type RunScript = (script: string, onOutput: (text: string) => void) => Promise<Printed>;
+/** @param purpose what the commands are for: those that clean up are run to their end */
+export type RunScript = (script: string, onOutput: (text: string) => void, purpose: Purpose) => Promise<Printed>;
 
 /** Runs the parts of a lesson that have one of these purposes, in their order, and judges what the page claims of them.
  * A block without a claim of its exit code has to end with 0. The `clean` blocks are run whatever happened before.
+ * @param signal skips what is left but for those
  * @returns how many claims held and how many did not */
 export async function performLesson(
   { parts }: Pick<Lesson, "parts">,
   purposes: readonly Purpose[],
   run: RunScript,
   audience: Audience,
+  signal?: AbortSignal,
 ): Promise<{ readonly held: number; readonly failed: number }> {
   const counts = { held: 0, failed: 0 };
   const perform = async (part: Commands) => {
     await audience.commands(part.script);
-    const printed = await run(part.script, (text) => audience.output(text));
+    if (signal?.aborted && part.purpose !== "clean") return;
+    const printed = await run(part.script, (text) => audience.output(text), part.purpose);
+    if (signal?.aborted && part.purpose !== "clean") return;
     for (const claim of claimsOf(part)) {
       const verdict = judge(claim, printed);
       counts[verdict.holds ? "held" : "failed"]++;
@@ -38,6 +43,7 @@ export async function performLesson(
   const cleaned = new Set<Part>();
   try {
     for (const part of todo) {
+      if (signal?.aborted) break;
       if (part.kind === "prose") {
         audience.prose(part.text);
         continue;

@@ -9,11 +9,13 @@ export interface ShellOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Called with what is printed, as it comes. */
   readonly onOutput?: (text: string) => void;
+  /** Ends them. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs the commands of a block in the folder of the repository, as somebody would who copies them into a terminal. What is
  * still running after its end, or after its time, is killed with it. */
-export function runCommands(script: string, { env, onOutput }: ShellOptions): Promise<Printed> {
+export function runCommands(script: string, { env, onOutput, signal }: ShellOptions): Promise<Printed> {
   const child = spawn("bash", ["-c", script], {
     cwd: projectDir,
     env,
@@ -36,11 +38,13 @@ export function runCommands(script: string, { env, onOutput }: ShellOptions): Pr
   const timer = setTimeout(endGroup, commandsMs);
   const onExit = () => endGroup();
   process.once("exit", onExit);
+  signal?.addEventListener("abort", endGroup);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);
       process.off("exit", onExit);
+      signal?.removeEventListener("abort", endGroup);
       endGroup();
       resolve({ output, exitCode: code ?? 1 });
     });

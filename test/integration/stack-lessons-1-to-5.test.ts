@@ -1,0 +1,3 @@
+import { describeLessons } from "#test/support/lessons.ts";
+
+describeLessons(1, 5);
