@@ -5,6 +5,7 @@ import { chromium } from "playwright-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasClient } from "#test/support/real-clients.ts";
+import { startRelay } from "#test/support/relay.ts";
 import { startStack } from "#test/support/stack.ts";
 import type { TestStack } from "#test/support/stack.ts";
 
@@ -246,14 +247,16 @@ describe.skipIf(!isThere)("the web console", () => {
   });
 
   it("reconnects by itself where the stream broke, and a second page sees the same", async () => {
+    await using between = await startRelay(url);
     const second = await browser.newPage();
-    await second.goto(`${url}#tiers`);
+    await second.goto(`${between.url}#tiers`);
     await second.waitForSelector(".link.live");
-    await page.context().setOffline(true);
-    await page.evaluate(() => undefined);
-    await page.context().setOffline(false);
-    await page.waitForSelector(".link.live");
+    between.cut();
+    await second.waitForSelector(".link.lost");
+    between.join();
+    await second.waitForSelector(".link.live");
     await expect.poll(() => second.textContent(".figure .value"), poll).toBe("18/18");
+    await expect.poll(nodesReady, poll).toBe("18/18");
     await second.close();
   });
 

@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type uPlotType from "uplot";
 import type { Sample, TimelineEvent } from "../model.ts";
@@ -86,10 +86,36 @@ const strokes = ["--line-1", "--line-2", "--line-3", "--line-4"];
 const dashes: readonly (readonly number[])[] = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 const chartHeight = 150;
 
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+/** A canvas does not follow the style sheet: charts are drawn anew when this changes. */
+const isDark = signal(darkness.matches);
+darkness.addEventListener("change", () => (isDark.value = darkness.matches));
+
+/** A line at the moment that is looked at. */
+function drawMoment(plot: uPlotType, colour: string): void {
+  const atMs = past.peek()?.sample.atMs;
+  if (atMs === undefined) return;
+  const { ctx, bbox } = plot;
+  const x = Math.min(Math.max(plot.valToPos(atMs / 1_000, "x", true), bbox.left), bbox.left + bbox.width);
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
+}
+
 function Chart({ title, series }: { readonly title: string; readonly series: readonly Series[] }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlotType | null>(null);
   const names = series.map(({ name }) => name).join();
+  const newest = samples.value;
+  const then = past.value;
+  const held = useRef(newest);
+  if (!then) held.current = newest; // Paused, a chart stands still.
+  const shown = held.current;
   useEffect(() => {
     let isGone = false;
     const box = place.current;
@@ -112,6 +138,7 @@ function Chart({ title, series }: { readonly title: string; readonly series: rea
           legend: { live: false },
           scales: { y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.1)] } },
           axes: [axis, { ...axis, size: 44 }],
+          hooks: { draw: [(drawn) => drawMoment(drawn, colour("--text"))] },
           series: [
             {},
             ...series.map(({ name }, i) => ({
@@ -123,7 +150,7 @@ function Chart({ title, series }: { readonly title: string; readonly series: rea
             })),
           ],
         },
-        dataOf(samples.value, series),
+        dataOf(held.current, series),
         box,
       );
       resize.observe(box);
@@ -134,9 +161,8 @@ function Chart({ title, series }: { readonly title: string; readonly series: rea
       plot.current?.destroy();
       plot.current = null;
     };
-  }, [names]);
-  const shown = samples.value;
-  useEffect(() => plot.current?.setData(dataOf(shown, series)), [shown]);
+  }, [names, isDark.value]);
+  useEffect(() => plot.current?.setData(dataOf(shown, series)), [shown, then]);
   const last = shown.at(-1);
   const said = series.map(({ name, of }) => `${name} ${last ? (of(last)?.toFixed(1) ?? "none") : "none"}`).join(", ");
   return (

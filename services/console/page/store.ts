@@ -113,14 +113,23 @@ function addSamples(more: readonly Sample[]): void {
   samples.value = list.slice(-samplesMax);
 }
 
-/** Shows the stack as it was at that moment; null: as it is. */
+let asked = 0;
+
+/** Shows the stack as it was at that moment; null: as it is. The last call counts, whichever is answered last. */
 export async function lookAt(atMs: number | null): Promise<void> {
+  const mine = ++asked;
   if (atMs === null) {
     past.value = null;
     return;
   }
-  const reply = await fetch(`./api/snapshot?at=${Math.round(atMs)}`, { headers: headers() });
-  if (reply.ok) past.value = (await reply.json()) as Snapshot;
+  try {
+    const reply = await fetch(`./api/snapshot?at=${Math.round(atMs)}`, { headers: headers() });
+    if (!reply.ok) throw new Error(`status ${reply.status}`);
+    const found = (await reply.json()) as Snapshot;
+    if (mine === asked) past.value = found;
+  } catch (error) {
+    if (mine === asked) notice.value = { text: messageOf(error), bad: true };
+  }
 }
 
 /** Has something done.
@@ -137,7 +146,9 @@ export async function command<Answer>(name: string, input: unknown, done?: strin
     if (done !== undefined) notice.value = { text: done, bad: false };
     return answer;
   } catch (error) {
-    notice.value = { text: error instanceof Error ? error.message : String(error), bad: true };
+    notice.value = { text: messageOf(error), bad: true };
     return undefined;
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
