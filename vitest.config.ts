@@ -11,6 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           isolate: false,
+          testTimeout: 30 * seconds, // some start a process, on a machine that may be busy
           include: ["shared/**/*.test.ts", "services/**/*.test.ts", "infra/**/*.test.ts"],
         },
       },

@@ -4,6 +4,7 @@ import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addDns } from "./commands/dns.ts";
 import { addDnssec } from "./commands/dnssec.ts";
 import { addDown } from "./commands/down.ts";
@@ -34,6 +35,7 @@ const commands = [
   addLesson,
   addCheck,
   addRun,
+  addCompletion,
 ];
 
 /** Runs one command.

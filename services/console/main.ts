@@ -70,11 +70,17 @@ async function start(options: Options): Promise<void> {
     change: (node, method, target, body, signal) =>
       ask(node, target, { method, signal, ...(body !== undefined && { body: JSON.stringify(body) }) }),
   });
+  let kept: ReturnType<typeof readTargets> | undefined;
+  const targets = async () => {
+    const read = await (kept ??= readTargets());
+    if (read.drillsLimitedBy !== null) kept = undefined; // Asked again by the next page.
+    return read;
+  };
   const session = async (): Promise<Omit<Session, "token">> => ({
     dnsZone: topology.dnsZone,
     countries: Object.fromEntries(Object.keys(topology.testClients).map((code) => [code, clientIn(topology, code)])),
     algorithms: balanceNames,
-    ...(await readTargets()),
+    ...(await targets()),
   });
   const app = consoleApp({
     state,

@@ -36,6 +36,19 @@ export function statusText(nodes: readonly NodeReport[], nowMs: number, { proble
   return table + renderTable(summaryColumns, summary, paintForStdout) + modes;
 }
 
+/** For a page that is drawn over and over: the sums on top, then what is not up, then the rest, as far as there is room. */
+export function watchText(nodes: readonly NodeReport[], nowMs: number, { problems }: { problems: boolean }): string {
+  const tiers = tiersOf(nodes)
+    .toReversed()
+    .map(({ title, nodes: members }) => ({ title, members, rows: members.flatMap((node) => rowsOf(node, nowMs)) }));
+  const rows = tiers.flatMap((tier) => tier.rows);
+  const shown = [...rows.filter(({ well }) => !well), ...(problems ? [] : rows.filter(({ well }) => well))];
+  const summary = tiers.map(({ title, members, rows: all }) => [title, ...summaryOf(members, all)]);
+  const cells = shown.map((row) => row.cells);
+  const table = cells.length > 0 ? `\n${renderTable(columns, cells, paintForStdout)}` : "";
+  return renderTable(summaryColumns, summary, paintForStdout) + table;
+}
+
 const summaryColumns: readonly Column[] = [
   { title: "tier" },
   { title: "nodes ready", align: "right" },
