@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "#shared/config/load.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import manifest from "../../package.json" with { type: "json" };
+import { addBench } from "./commands/bench.ts";
 import { addChaos } from "./commands/chaos.ts";
 import { addCheck } from "./commands/check.ts";
 import { addCompletion } from "./commands/completion.ts";
@@ -33,6 +34,7 @@ const commands = [
   addTraffic,
   addChaos,
   addLesson,
+  addBench,
   addCheck,
   addRun,
   addCompletion,
