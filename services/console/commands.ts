@@ -9,7 +9,7 @@ import type { StackState } from "./state/stack-state.ts";
 const adminLimitMs = 2_000;
 const delayMsMax = 60_000;
 
-const name = z.string().regex(/^[\w./:-]{1,80}$/, "expected a name");
+const name = z.string().regex(/^\w[\w./:-]{0,79}$/, "expected a name"); // never an option of a command
 
 const commandSchemas = {
   drill: z.strictObject({
