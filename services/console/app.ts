@@ -1,18 +1,17 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { Hono } from "hono";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
-import { parseAddress } from "#shared/core/cidr.ts";
 import { TrafficError, UsageError, messageOf } from "#shared/core/error.ts";
+import { isCrossSite, isLocalName, sameSecret } from "#shared/server/admin-guard.ts";
 import type { Commands } from "./commands.ts";
-import type { Session, Snapshot, TimelineEvent } from "./model.ts";
+import type { Session, TimelineEvent } from "./model.ts";
 import type { StackState } from "./state/stack-state.ts";
 
 const bodyBytesMax = 256 * 1_024; // a request to trace, with its body
-const streamsMax = 32; // pages; each costs the packing of a snapshot twice a second
+const streamsMax = 32; // pages; each is sent a snapshot twice a second
 const keepAliveMs = 15_000; // below the idle limits of common proxies
 const eventsMax = 1_000; // a page this far behind gets the newest
 
@@ -81,16 +80,13 @@ const policy = [
  * another site. */
 function secured(localOnly: boolean): MiddlewareHandler {
   return async (c, next) => {
-    const host = c.req.header("host") ?? "";
-    const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-    const site = c.req.header("sec-fetch-site");
-    const origin = c.req.header("origin");
-    if (localOnly && name !== "localhost" && parseAddress(name) === undefined)
+    const host = c.req.header("host");
+    if (localOnly && !isLocalName(host))
       return c.json({ error: "the Host must be an IP address or localhost while no token is set" }, 403);
+    // Following a link to the page is no request that a page of another site makes.
     const navigates = c.req.header("sec-fetch-mode") === "navigate" && c.req.method === "GET";
-    if (site !== undefined && site !== "same-origin" && site !== "none" && !navigates)
-      return c.json({ error: "requests of another site are refused" }, 403);
-    if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
+    const site = navigates ? undefined : c.req.header("sec-fetch-site");
+    if (isCrossSite(site, c.req.header("origin"), host))
       return c.json({ error: "requests of another site are refused" }, 403);
     await next();
     c.header("content-security-policy", policy);
@@ -111,11 +107,6 @@ function authorized({ adminToken, ownToken }: ConsoleParts): MiddlewareHandler {
   };
 }
 
-function sameSecret(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(wanted));
-}
-
 let streams = 0;
 
 /** Snapshots (`snapshot`) and what happens (`events`). A page that reads slowly gets the newest snapshot, not all of them; with
@@ -129,11 +120,11 @@ function streamState(c: Context, { state, runId }: ConsoleParts): Response {
   c.header("cache-control", "no-store");
   return streamSSE(c, async (stream) => {
     let events: TimelineEvent[] = [...state.timeline.since(lastId)];
-    let snapshot: Snapshot | undefined = state.latest;
+    let snapshot: string | undefined = state.latestText;
     let wake = () => {};
     const stops = [
-      state.subscribe((latest) => {
-        snapshot = latest;
+      state.subscribe((text) => {
+        snapshot = text;
         wake();
       }),
       state.timeline.subscribe((event) => {
@@ -158,7 +149,7 @@ function streamState(c: Context, { state, runId }: ConsoleParts): Response {
         } else if (snapshot) {
           const latest = snapshot;
           snapshot = undefined;
-          await stream.writeSSE({ event: "snapshot", data: JSON.stringify(latest) });
+          await stream.writeSSE({ event: "snapshot", data: latest });
         } else {
           await new Promise<void>((resolve) => (wake = resolve));
           if (events.length === 0 && !snapshot && !stream.aborted) await stream.write(": alive\n\n");

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Topology } from "#shared/config/schema/topology.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { Commands } from "./commands.ts";
-import type { Generator } from "./generator.ts";
+import type { TrafficGenerator } from "./generator.ts";
 import { StackState } from "./state/stack-state.ts";
 
 function commands(): Commands {
@@ -13,7 +13,7 @@ function commands(): Commands {
     () => null,
   );
   const change = () => Promise.reject(new Error("no node"));
-  return new Commands({ nodes: [], state, generator: {} as Generator, change });
+  return new Commands({ nodes: [], state, generator: {} as TrafficGenerator, change });
 }
 
 describe("a command with wrong input is refused before anything is done", () => {

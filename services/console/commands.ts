@@ -3,7 +3,7 @@ import { balanceNames } from "#shared/config/schema/common.ts";
 import { TrafficError, UsageError, messageOf } from "#shared/core/error.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
 import { runCommand } from "./command-line.ts";
-import type { Generator } from "./generator.ts";
+import type { TrafficGenerator } from "./generator.ts";
 import type { StackState } from "./state/stack-state.ts";
 
 const adminLimitMs = 2_000;
@@ -41,7 +41,7 @@ type Input<Name extends CommandName> = z.output<(typeof commandSchemas)[Name]>;
 export interface CommandParts {
   readonly nodes: readonly TopologyNode[];
   readonly state: StackState;
-  readonly generator: Generator;
+  readonly generator: TrafficGenerator;
   /** A change at the admin API of a node. */
   change(
     node: TopologyNode,

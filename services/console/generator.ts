@@ -19,7 +19,7 @@ export interface TrafficWish {
 }
 
 /** The traffic generator of the console: real requests, which resolve names at the name servers as their country would. */
-export class Generator {
+export class TrafficGenerator {
   readonly #stack: TrafficStack;
   #traffic: Traffic | undefined;
   #mix = "";

@@ -20,7 +20,7 @@ import type { TopologyNode } from "#shared/topology/topology.ts";
 import { consoleApp } from "./app.ts";
 import { runCommand } from "./command-line.ts";
 import { Commands } from "./commands.ts";
-import { Generator } from "./generator.ts";
+import { TrafficGenerator } from "./generator.ts";
 import type { Session } from "./model.ts";
 import { buildPage } from "./page-files.ts";
 import { StackState } from "./state/stack-state.ts";
@@ -49,7 +49,7 @@ async function start(options: Options): Promise<void> {
   fs.mkdirSync(options.cache, { recursive: true });
   const pageDir = await buildPage(options.cache);
   const stop = new AbortController();
-  const generator = new Generator({ topology, nodes });
+  const generator = new TrafficGenerator({ topology, nodes });
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const ask = (node: TopologyNode, target: string, init: Omit<RequestInit, "headers">) =>
     fetch(`http://${node.admin}${target}`, { ...init, headers });

@@ -1,22 +1,5 @@
 // What the server sends to the page: shapes only, so that the browser code imports them too.
 
-/** How something is, in the words of the admin APIs; "unreachable" for a node that does not answer. */
-export type State =
-  | "ready"
-  | "running"
-  | "up"
-  | "starting"
-  | "draining"
-  | "drained"
-  | "down"
-  | "ejected"
-  | "disabled"
-  | "stopped"
-  | "hung"
-  | "slow"
-  | "unreachable"
-  | "unknown";
-
 /** One endpoint as a node sees it. Rates are per second, times milliseconds. */
 export interface EndpointView {
   readonly address: string;

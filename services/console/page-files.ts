@@ -3,12 +3,14 @@ import fs from "node:fs";
 import path from "node:path";
 
 const source = path.join(import.meta.dirname, "page");
+/** What the page has in common with the server. */
+const shared = ["model.ts", "../../shared/observe/sse-reader.ts"].map((file) => path.join(import.meta.dirname, file));
 
 /** Builds the page by vite, unless this very page has been built into that folder before.
  * @param cacheDir where built pages are kept, one folder each; the last one alone
  * @returns the folder of the built page */
 export async function buildPage(cacheDir: string): Promise<string> {
-  const name = `page-${hashOf([source, path.join(import.meta.dirname, "model.ts")])}`;
+  const name = `page-${hashOf([source, ...shared])}`;
   const built = path.join(cacheDir, name);
   if (fs.existsSync(path.join(built, "index.html"))) return built;
   const { build } = await import("vite");

@@ -1,12 +1,13 @@
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { parseAddress } from "#shared/core/cidr.ts";
 import { ecs, queryBytes } from "#test/support/dns.ts";
 import { signedAtSeconds, signersOf } from "#test/support/dnssec.ts";
 import { termsOf } from "#test/support/geodns-answers.ts";
 import { signedSnapshotOf } from "#test/support/geodns-snapshot.ts";
 import { Answerer } from "./answer.ts";
+import { Query } from "./wire/query.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -43,5 +44,23 @@ describe("what an answer leaves in memory", () => {
     ask();
     expect(usedBytes() - before).toBeLessThan(livingBytesMax);
     expect(answerer.decision).toBeUndefined();
+  });
+});
+
+describe("a signed answer that is made in advance", () => {
+  const answerer = new Answerer(signedSnapshotOf(signersOf().signers), termsOf());
+  Array.from(answerer.signed.prepare(answerer.snapshot, signedAtSeconds, 65_536));
+
+  it.each([
+    { what: "a static record", query: { name: "ns1.stream.test" } },
+    { what: "NODATA", query: { name: "ns1.stream.test", type: 16 } },
+    { what: "a referral", query: { name: "x.sub.stream.test" } },
+    { what: "a steered name", query: {} },
+  ])("is copied without spelling out the name as a string: $what", ({ query }) => {
+    using spelled = vi.spyOn(Query.prototype, "name", "get");
+    const message = queryBytes({ ...query, edns: { flags: 0x8000 } });
+    const length = answerer.answer(message, { address: parseAddress("127.49.0.7")! }, "udp", Buffer.alloc(65_535));
+    expect(length).toBeGreaterThan(message.length);
+    expect(spelled).not.toHaveBeenCalled();
   });
 });

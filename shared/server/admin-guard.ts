@@ -20,18 +20,23 @@ export function guard(token: string | undefined): MiddlewareHandler {
 }
 
 /** Browsers say so themselves: Fetch Metadata where they know it, else Origin. */
-function isCrossSite(fetchSite: string | undefined, origin: string | undefined, host: string | undefined): boolean {
+export function isCrossSite(
+  fetchSite: string | undefined,
+  origin: string | undefined,
+  host: string | undefined,
+): boolean {
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") return true;
   return origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`;
 }
 
 /** A name could be made to point here by a hostile page (DNS rebinding); an address could not. */
-function isLocalName(host: string | undefined): boolean {
+export function isLocalName(host: string | undefined): boolean {
   const name = (host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
   return name === "localhost" || parseAddress(name) !== undefined;
 }
 
-function sameSecret(given: string, wanted: string): boolean {
+/** In the same time whatever they have in common. */
+export function sameSecret(given: string, wanted: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(wanted));
 }

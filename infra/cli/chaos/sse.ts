@@ -1,35 +1,23 @@
 import { z } from "zod";
-
-const eventCharsMax = 65_536; // an event is some hundred characters
+import { SseReader } from "#shared/observe/sse-reader.ts";
 
 const eventSchema = z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) });
 /** An event of a node, as `GET /events` streams it. */
 export type NodeEvent = z.output<typeof eventSchema>;
 
-/** Reads a stream of server-sent events, piece by piece. What is no event of a node is left out.
- * @see HTML Living Standard §9.2.6 */
+/** Reads the events of a node, piece by piece. What is no event of a node is left out. */
 export class EventReader {
-  #rest = "";
+  readonly #reader = new SseReader();
 
   /** The events that are whole with this piece. */
   push(text: string): NodeEvent[] {
-    const blocks = (this.#rest + text).split("\n\n");
-    const rest = blocks.pop() ?? "";
-    this.#rest = rest.length > eventCharsMax ? "" : rest;
-    return blocks.flatMap(parseBlock);
-  }
-}
-
-function parseBlock(block: string): NodeEvent[] {
-  const data = block
-    .split("\n")
-    .filter((line) => line.startsWith("data:"))
-    .map((line) => line.slice("data:".length).trimStart());
-  if (data.length === 0) return []; // a comment
-  try {
-    const parsed = eventSchema.safeParse(JSON.parse(data.join("\n")));
-    return parsed.success ? [parsed.data] : [];
-  } catch {
-    return [];
+    return this.#reader.push(text).flatMap(({ data }) => {
+      try {
+        const parsed = eventSchema.safeParse(JSON.parse(data));
+        return parsed.success ? [parsed.data] : [];
+      } catch {
+        return [];
+      }
+    });
   }
 }

@@ -1,6 +1,4 @@
-import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { parseDurationMs } from "#shared/core/duration.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { Drill } from "../chaos/drill.ts";
 import { lineJson, lineText } from "../chaos/lines.ts";
@@ -15,7 +13,7 @@ import { chooseStack } from "../stack/choose.ts";
 import type { Stack } from "../stack/choose.ts";
 import { stateDir } from "../stack/state.ts";
 import { listenForStop } from "../stack/stop.ts";
-import { example } from "./command.ts";
+import { durationMs, example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
 interface ChaosOptions {
@@ -60,12 +58,6 @@ function withCommon(command: Command): Command {
   return command
     .option("--docker", "the stack in containers; default where it was brought up from here")
     .option("--json", "one JSON object a line");
-}
-
-function durationMs(text: string): number {
-  const parsed = parseDurationMs(text);
-  if (parsed === undefined || parsed <= 0) throw new InvalidArgumentError("expected a time such as 30s or 500ms");
-  return parsed;
 }
 
 const delayMsDefault = 500;

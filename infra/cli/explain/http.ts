@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { noPaint, printable, renderTable } from "../table.ts";
-import type { Cell, Column, Paint } from "../table.ts";
+import { noPaint, renderTable } from "../table.ts";
+import type { Paint } from "../table.ts";
+import { candidateColumns, candidateRow, candidateSchema, stepLines } from "./shown.ts";
 
 /** What a router says of a request: `GET /explain`. */
 export const httpToldSchema = z.object({
@@ -29,17 +30,7 @@ export const httpToldSchema = z.object({
       balance: z.string(),
       reason: z.string(),
       name: z.string().nullable(),
-      candidates: z.array(
-        z.object({
-          name: z.string(),
-          address: z.string(),
-          zone: z.string().nullable(),
-          active: z.number(),
-          weight: z.number(),
-          reason: z.string(),
-          picked: z.boolean(),
-        }),
-      ),
+      candidates: z.array(candidateSchema),
     })
     .nullish(),
 });
@@ -60,8 +51,7 @@ export function httpText(told: HttpTold, router: string, paint: Paint = noPaint)
     ...(choice ? ([["pool", `${told.pool ?? ""}, ${choice.balance}`]] as [string, string][]) : []),
     ["outcome", outcomeText(told)],
   ];
-  const width = Math.max(...steps.map(([what]) => what.length));
-  const lines = steps.map(([what, text]) => `${paint("dim", what.padEnd(width))}  ${printable(text)}\n`).join("");
+  const lines = stepLines(steps, paint);
   if (!choice || choice.candidates.length === 0) return lines;
   return `${lines}\n${renderTable(candidateColumns, choice.candidates.map(candidateRow), paint)}`;
 }
@@ -75,19 +65,4 @@ function routeText({ index, name, pools, matched, why }: HttpTold["routes"][numb
 function outcomeText({ choice, reason, status, message }: HttpTold): string {
   if (choice?.name) return `${choice.name} (${reason})`;
   return `answered ${status ?? ""} by the router (${reason})${message === undefined ? "" : `: ${message}`}`;
-}
-
-const candidateColumns: readonly Column[] = [
-  { title: "" },
-  { title: "candidate" },
-  { title: "address" },
-  { title: "zone" },
-  { title: "reason" },
-  { title: "active", align: "right" },
-  { title: "weight", align: "right" },
-];
-
-function candidateRow(one: NonNullable<HttpTold["choice"]>["candidates"][number]): Cell[] {
-  const { picked, name, address, zone, reason, active, weight } = one;
-  return [picked ? "→" : "", name, address, zone ?? "", reason, String(active), String(weight)];
 }

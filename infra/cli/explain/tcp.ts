@@ -1,16 +1,7 @@
 import { z } from "zod";
-import { noPaint, printable, renderTable } from "../table.ts";
+import { noPaint, renderTable } from "../table.ts";
 import type { Cell, Column, Paint } from "../table.ts";
-
-const candidateSchema = z.object({
-  name: z.string(),
-  address: z.string(),
-  zone: z.string().nullable(),
-  active: z.number(),
-  weight: z.number(),
-  reason: z.string(),
-  picked: z.boolean(),
-});
+import { candidateColumns, candidateRow, candidateSchema, stepLines } from "./shown.ts";
 
 const serverSchema = z.object({
   name: z.string(),
@@ -57,8 +48,7 @@ export function tcpText(told: TcpTold, forwarder: string, paint: Paint = noPaint
     ...(kernel ? ([["slots", slotsText(kernel)]] as [string, string][]) : []),
     ["outcome", outcomeText(told)],
   ];
-  const width = Math.max(...steps.map(([what]) => what.length));
-  const lines = steps.map(([what, text]) => `${paint("dim", what.padEnd(width))}  ${printable(text)}\n`).join("");
+  const lines = stepLines(steps, paint);
   const table = kernel
     ? renderTable(
         serverColumns,
@@ -80,21 +70,6 @@ function outcomeText({ choice, kernel, open, reason }: TcpTold): string {
   if (kernel.slots === 0) return `not in the kernel: the forwarder itself takes it (${reason})`;
   const chosen = kernel.servers.find(({ address }) => address === kernel.address);
   return chosen ? `${chosen.name} (${reason})` : `one of those below, by its share (${reason})`;
-}
-
-const candidateColumns: readonly Column[] = [
-  { title: "" },
-  { title: "candidate" },
-  { title: "address" },
-  { title: "zone" },
-  { title: "reason" },
-  { title: "active", align: "right" },
-  { title: "weight", align: "right" },
-];
-
-function candidateRow(one: z.output<typeof candidateSchema>): Cell[] {
-  const { picked, name, address, zone, reason, active, weight } = one;
-  return [picked ? "→" : "", name, address, zone ?? "", reason, String(active), String(weight)];
 }
 
 const serverColumns: readonly Column[] = [

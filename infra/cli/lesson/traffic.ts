@@ -1,5 +1,6 @@
 import http from "node:http";
 import type { Random } from "#shared/core/random.ts";
+import { drawGapMs } from "#shared/traffic/plan.ts";
 
 const answerBytesMax = 65_536; // the facts of a server are below 2 KiB
 const settleMs = 3_000; // what is not answered so long after the last request counts as lost
@@ -34,7 +35,7 @@ export interface Ended {
 export function arrivals(random: Random, perSecond: number, durationMs: number): number[] {
   const times: number[] = [];
   for (let atMs = 0; ;) {
-    atMs += (-Math.log(1 - random()) / perSecond) * 1_000;
+    atMs += drawGapMs(perSecond, random);
     if (atMs >= durationMs) return times;
     times.push(atMs);
   }

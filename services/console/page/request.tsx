@@ -16,7 +16,7 @@ interface Asked {
 const trace = signal<Trace | null>(null);
 
 /** One real request, and what every tier decided about it: what `./watershed trace --json` says. */
-export function Request() {
+export function OneRequest() {
   const { query } = route.value;
   const asked: Asked = {
     from: query.get("from") ?? "DE",

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Drills } from "./drills.tsx";
 import { Events } from "./events.tsx";
 import { Figure } from "./parts.tsx";
-import { Request } from "./request.tsx";
+import { OneRequest } from "./request.tsx";
 import { route, views } from "./route.ts";
 import type { ViewName } from "./route.ts";
 import { command, link, lookAt, notice, past, samples, snapshot, unlock } from "./store.ts";
@@ -23,7 +23,7 @@ const titles: Readonly<Record<ViewName, string>> = {
 const pages: Readonly<Record<ViewName, () => preact.JSX.Element>> = {
   world: World,
   tiers: Tiers,
-  request: Request,
+  request: OneRequest,
   drills: Drills,
   events: Events,
 };

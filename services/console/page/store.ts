@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
+import { SseReader } from "#shared/observe/sse-reader.ts";
 import type { Sample, Session, Snapshot, TimelineEvent } from "../model.ts";
-import { SseReader } from "../state/sse-reader.ts";
 
 const samplesMax = 600;
 const eventsMax = 2_000;
@@ -15,7 +15,6 @@ export const link = signal<Link>("connecting");
 const latest = signal<Snapshot | null>(null);
 /** What is shown instead of the newest, while a moment of the past is looked at. */
 export const past = signal<Snapshot | null>(null);
-export const paused = computed(() => past.value !== null);
 export const snapshot = computed(() => past.value ?? latest.value);
 export const samples = signal<readonly Sample[]>([]);
 export const events = signal<readonly TimelineEvent[]>([]);

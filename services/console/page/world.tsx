@@ -48,7 +48,7 @@ export function World() {
       </p>
       <div class={chosen.value ? "split" : ""}>
         <section class="card map" aria-label="Map">
-          <Map shown={shown} />
+          <WorldMap shown={shown} />
           <Legend />
         </section>
         {chosen.value ? <CountryDetail code={chosen.value} /> : null}
@@ -61,9 +61,9 @@ export function World() {
   );
 }
 
-function Map({ shown }: { readonly shown: Snapshot }) {
+function WorldMap({ shown }: { readonly shown: Snapshot }) {
   const clients = Object.entries(session.value?.countries ?? {});
-  const traffic = new globalThis.Map((shown.traffic?.countries ?? []).map((one) => [one.country, one]));
+  const traffic = new Map((shown.traffic?.countries ?? []).map((one) => [one.country, one]));
   return (
     <svg
       viewBox={`0 0 ${width} ${height}`}

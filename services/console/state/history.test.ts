@@ -20,10 +20,12 @@ const snapshot = (id: number, atMs: number): Snapshot => ({
   traffic: null,
 });
 
+const keep = (history: History, one: Snapshot) => history.push(one, JSON.stringify(one));
+
 describe("the history", () => {
   it("keeps one snapshot a second, for ten minutes", () => {
     const history = new History();
-    for (let i = 1; i <= 1_400; i++) history.push(snapshot(i, 1_000_000 + i * 500));
+    for (let i = 1; i <= 1_400; i++) keep(history, snapshot(i, 1_000_000 + i * 500));
     const kept = history.samplesSince(0);
     expect(kept).toHaveLength(600);
     expect(kept.at(-1)!.atMs - kept[0]!.atMs).toBe(599_000);
@@ -33,7 +35,7 @@ describe("the history", () => {
   it("finds how it was at a moment", () => {
     const history = new History();
     expect(history.findAt(5)).toBeUndefined();
-    for (let i = 1; i <= 10; i++) history.push(snapshot(i, i * 1_000));
+    for (let i = 1; i <= 10; i++) keep(history, snapshot(i, i * 1_000));
     const idAt = (atMs: number) => (JSON.parse(history.findAt(atMs)!) as Snapshot).sample.id;
     expect([idAt(0), idAt(4_400), idAt(99_000)]).toEqual([1, 4, 10]);
   });

@@ -10,11 +10,12 @@ const everyMs = 1_000;
 export class History {
   readonly #kept = new Ring<{ readonly sample: Sample; readonly packed: Buffer }>(secondsKept);
 
-  /** Keeps one a second. */
-  push(snapshot: Snapshot): void {
+  /** Keeps one a second.
+   * @param text the snapshot as JSON */
+  push({ sample }: Snapshot, text: string): void {
     const last = this.#kept.last?.sample.atMs ?? 0;
-    if (snapshot.sample.atMs - last < everyMs * 0.9) return;
-    this.#kept.push({ sample: snapshot.sample, packed: gzipSync(JSON.stringify(snapshot), { level: 1 }) });
+    if (sample.atMs - last < everyMs * 0.9) return;
+    this.#kept.push({ sample, packed: gzipSync(text, { level: 1 }) });
   }
 
   samplesSince(id: number): readonly Sample[] {

@@ -17,8 +17,9 @@ export class StackState {
   readonly #topology: Topology;
   readonly #watches: readonly NodeWatch[];
   readonly #traffic: () => TrafficView | null;
-  readonly #listeners = new Set<(snapshot: Snapshot) => void>();
+  readonly #listeners = new Set<(text: string) => void>();
   #latest: Snapshot | undefined;
+  #latestText: string | undefined;
   #nextId = 1;
 
   constructor(topology: Topology, nodes: readonly TopologyNode[], ask: AskNode, traffic: () => TrafficView | null) {
@@ -31,6 +32,11 @@ export class StackState {
     return this.#latest;
   }
 
+  /** The newest snapshot as JSON: made once for all pages and the history. */
+  get latestText(): string | undefined {
+    return this.#latestText;
+  }
+
   /** Asks every node again and again until `stop`. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
     const following = this.#watches.map((watch) => watch.follow(stop));
@@ -39,16 +45,18 @@ export class StackState {
       const reports = await Promise.all(this.#watches.map((watch) => watch.report()));
       const at = { id: this.#nextId++, atMs: Date.now() };
       this.#latest = viewOf(this.#topology, reports, this.#traffic(), at);
-      this.history.push(this.#latest);
-      for (const listener of this.#listeners) listener(this.#latest);
+      this.#latestText = JSON.stringify(this.#latest);
+      this.history.push(this.#latest, this.#latestText);
+      for (const listener of this.#listeners) listener(this.#latestText);
       const everyMs = this.#listeners.size > 0 ? watchedEveryMs : unwatchedEveryMs;
       await wait(Math.max(100, everyMs - (performance.now() - startedMs)), stop);
     }
     await Promise.all(following);
   }
 
-  /** @returns how to stop listening */
-  subscribe(listener: (snapshot: Snapshot) => void): () => void {
+  /** Calls with every new snapshot, as JSON.
+   * @returns how to stop listening */
+  subscribe(listener: (text: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -1,8 +1,8 @@
+import { SseReader } from "#shared/observe/sse-reader.ts";
 import type { TopologyNode } from "#shared/topology/topology.ts";
 import type { Report } from "./view.ts";
 import { readMetrics } from "./metrics-text.ts";
 import { RateMeter, metricNames, noRates } from "./rates.ts";
-import { SseReader } from "./sse-reader.ts";
 import type { NodeEvent, Timeline } from "./timeline.ts";
 
 const answerLimitMs = 900;

@@ -27,8 +27,9 @@ export class SignedAnswers {
   }
 
   /** An answer that is the same for all, to a name that stands there or is delegated. */
-  ofEntry(entry: Entry, { name, type }: Query, snapshot: Snapshot): SignedAnswer | undefined {
-    return (entry.signed ??= this.#signEntry(entry, name, type, snapshot));
+  ofEntry(entry: Entry, query: Query, snapshot: Snapshot): SignedAnswer | undefined {
+    // The name is spelled out only where there is something to sign: that makes a string.
+    return (entry.signed ??= this.#signEntry(entry, query.name, query.type, snapshot));
   }
 
   /** The same order of the same region's addresses as one that is not signed.
