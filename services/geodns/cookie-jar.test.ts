@@ -43,10 +43,18 @@ describe("secrets that are given", () => {
   });
 
   it.each([
-    { name: "no file", file: "/nowhere/secrets", says: "/nowhere/secrets cannot be read" },
-    { name: "a bad line", file: fileOf(`${one}\nnot a secret\n`), says: ":2: expected 32 hexadecimal digits" },
-    { name: "none", file: fileOf("# none yet\n"), says: "expected 1 to 4 secrets, a line each; got 0" },
-    { name: "too many", file: fileOf(`${one}\n`.repeat(5)), says: "expected 1 to 4 secrets, a line each; got 5" },
+    {
+      name: "no file",
+      file: "/nowhere/secrets",
+      says: "expected a file of secrets /nowhere/secrets, got none: there is no such file",
+    },
+    {
+      name: "a bad line",
+      file: fileOf(`${one}\nnot a secret\n`),
+      says: ":2:1: expected 32 hexadecimal digits, got 12 characters",
+    },
+    { name: "none", file: fileOf("# none yet\n"), says: "secrets, a line each, got 0" },
+    { name: "too many", file: fileOf(`${one}\n`.repeat(5)), says: "secrets, a line each, got 5" },
   ])("$name: refused, with the place", ({ file, says }) => {
     const create = () => jarOf({ secretFile: file });
     expect(create).toThrow(UsageError);

@@ -1,7 +1,11 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { ConfigError, unmet } from "#shared/config/error.ts";
+import type { Place, Problem } from "#shared/config/error.ts";
+import { locateByPath } from "#shared/config/origin.ts";
+import type { Locate } from "#shared/config/origin.ts";
 import type { CookiesConfig } from "#shared/config/schema/dns-listeners.ts";
-import { UsageError, messageOf } from "#shared/core/error.ts";
+import { whyUnreadable } from "#shared/core/error.ts";
 import { cookieSecretsOf, secretBytes } from "./wire/cookie.ts";
 import type { CookieSecrets } from "./wire/cookie.ts";
 
@@ -15,9 +19,13 @@ export interface CookieJar {
 }
 
 /** @param seed random, the same in all processes that share a socket: each makes the same secrets of it, without a word to the others
- * @throws {UsageError} if the file of secrets cannot be used */
-export function createCookieJar(config: CookiesConfig, seed: Uint8Array): CookieJar {
-  const texts = config.secrets ?? (config.secretFile === undefined ? undefined : readSecretFile(config.secretFile));
+ * @param locate where the config stands
+ * @throws {ConfigError} if the file of secrets cannot be used */
+export function createCookieJar(config: CookiesConfig, seed: Uint8Array, locate: Locate = locateByPath): CookieJar {
+  const { secretFile } = config;
+  const texts =
+    config.secrets ??
+    (secretFile === undefined ? undefined : readSecretFile(secretFile, locate(["cookies", "secretFile"])));
   if (!texts) return new RotatingJar(seed, config.rotate / 1_000);
   const secrets = cookieSecretsOf(texts.map((text) => Buffer.from(text, "hex")));
   return { secretsAt: () => secrets };
@@ -50,22 +58,35 @@ class RotatingJar implements CookieJar {
 }
 
 /** A secret a line, in hexadecimal; empty lines and those that begin with # mean nothing. */
-function readSecretFile(file: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new UsageError(`cookies.secretFile: ${file} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
+function readSecretFile(file: string, namedBy: Place): string[] {
+  const text = readText(file, namedBy);
   const secrets: string[] = [];
+  const problems: Problem[] = [];
   for (const [i, line] of text.split("\n").entries()) {
     const secret = line.trim();
     if (secret === "" || secret.startsWith("#")) continue;
-    // The line is not repeated: it may be a secret that is only misspelt.
-    if (!hexSecret.test(secret)) throw new UsageError(`${file}:${i + 1}: expected 32 hexadecimal digits`);
     secrets.push(secret);
+    if (hexSecret.test(secret)) continue;
+    // The line is not repeated: it may be a secret that is only misspelt.
+    const place = { file, line: i + 1, column: line.indexOf(secret) + 1, path: "" };
+    const got = `${secret.length} characters${/^[0-9a-fA-F]*$/.test(secret) ? "" : ", not all of them digits"}`;
+    problems.push(unmet(place, { expected: "32 hexadecimal digits", got, hint: secretHint }, namedBy));
   }
-  if (secrets.length === 0 || secrets.length > fileSecretsMax)
-    throw new UsageError(`${file}: expected 1 to ${fileSecretsMax} secrets, a line each; got ${secrets.length}`);
+  if (secrets.length === 0 || secrets.length > fileSecretsMax) {
+    const expected = `1 to ${fileSecretsMax} secrets in ${file}, a line each`;
+    problems.push(unmet(namedBy, { expected, got: String(secrets.length), hint: secretHint }));
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
   return secrets;
+}
+
+const secretHint = "openssl rand -hex 16 makes one";
+
+function readText(file: string, namedBy: Place): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const got = `none: ${whyUnreadable(error)}`;
+    throw new ConfigError([unmet(namedBy, { expected: `a file of secrets ${file}`, got, hint: secretHint })]);
+  }
 }

@@ -1,6 +1,9 @@
+import { ConfigError, unmet } from "#shared/config/error.ts";
+import type { Problem } from "#shared/config/error.ts";
+import { locateIn } from "#shared/config/origin.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { messageOf } from "#shared/core/error.ts";
-import { Certificates, readCertificates } from "#shared/net/certificates.ts";
+import { CertificateError, Certificates, readCertificates } from "#shared/net/certificates.ts";
 import type { ReadCertificates } from "#shared/net/certificates.ts";
 import type { Host } from "#shared/server/service.ts";
 import { watchFile } from "#shared/server/watch.ts";
@@ -80,7 +83,7 @@ export class Entrances {
   /** Reads and opens what is new; nothing changes yet.
    * @throws {UsageError} for what the operator must mend; then nothing new is left open */
   async prepare(config: EntrancesConfig): Promise<EntrancesParts> {
-    const certificates = readAll(config);
+    const certificates = readAllCertificates(config);
     const newKeys = keysOf(config).filter((key) => !this.#listeners.has(key));
     try {
       return { config, certificates, added: await listenAll(newKeys, (key) => this.#open(key, certificates)) };
@@ -151,7 +154,7 @@ export class Entrances {
   #readAgain(): void {
     const { log, events } = this.#options.host;
     try {
-      this.#useCertificates(readAll(this.#config));
+      this.#useCertificates(readAllCertificates(this.#config));
       events.emit("certificates_read", {});
       log.info("certificates_read");
     } catch (error) {
@@ -174,12 +177,22 @@ function filesOf(config: EntrancesConfig): readonly string[] {
   return [...new Set(pairs.flatMap(({ cert, key }) => [cert, key]))];
 }
 
-function readAll(config: EntrancesConfig): Map<Encrypted, ReadCertificates> {
+/** The certificates of every encrypted listener.
+ * @throws {ConfigError} with everything that is wrong with any of them */
+export function readAllCertificates(config: EntrancesConfig): Map<Encrypted, ReadCertificates> {
   const read = new Map<Encrypted, ReadCertificates>();
+  const problems: Problem[] = [];
   for (const kind of encrypted) {
     const section = config[kind];
-    if (section) read.set(kind, readCertificates(section.certificates, section));
+    try {
+      if (section) read.set(kind, readCertificates(section.certificates, section));
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error;
+      const locate = locateIn(config);
+      problems.push(...error.problems.map(({ path, ...parts }) => unmet(locate([kind, ...path]), parts)));
+    }
   }
+  if (problems.length > 0) throw new ConfigError(problems);
   return read;
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import { locateIn } from "#shared/config/origin.ts";
 import type { RateLimitConfig } from "#shared/config/schema/dns-listeners.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import type { AddressBytes } from "#shared/core/cidr.ts";
@@ -53,7 +54,7 @@ export class Guard implements Terms {
   /** @throws {UsageError} if a file cannot be used; nothing has changed then */
   prepare(config: GuardConfig): GuardParts {
     const { cookies } = config;
-    return { config, jar: cookies.enabled ? createCookieJar(cookies, this.#host.seed) : undefined };
+    return { config, jar: cookies.enabled ? createCookieJar(cookies, this.#host.seed, locateIn(config)) : undefined };
   }
 
   /** What is counted goes on where the limits stay as they are. */

@@ -49,7 +49,7 @@ export class NameServer implements Service<GeodnsConfig> {
   /** @throws {UsageError} for what the operator must mend; then nothing is left open */
   static async start(config: GeodnsConfig, host: Host): Promise<NameServer> {
     const signing = new Signing(host, config);
-    const server = new NameServer(await buildParts(config, host, signing), host, signing);
+    const server = new NameServer(await buildParts(config, host, signing, { overrides: true }), host, signing);
     try {
       await server.#entrances.open();
     } catch (error) {
@@ -128,8 +128,9 @@ export class NameServer implements Service<GeodnsConfig> {
   /** Opens and checks everything new first; then swaps; then lets go of the old. */
   async reload(config: GeodnsConfig): Promise<void> {
     const before = this.#parts;
-    const parts = await buildParts(config, this.#host, this.#signing);
-    const overrides = this.#overrides.isOf(config) ? this.#overrides : this.#openOverrides(config);
+    const keepsOverrides = this.#overrides.isOf(config);
+    const parts = await buildParts(config, this.#host, this.#signing, { overrides: !keepsOverrides });
+    const overrides = keepsOverrides ? this.#overrides : this.#openOverrides(config);
     const guard = this.#guard.prepare(config);
     const entrances = await this.#entrances.prepare(config);
     const fresh = this.#createServices(config, namesOfFresh(config, before));

@@ -1,6 +1,8 @@
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Host } from "#shared/server/service.ts";
 import { everyFileIn } from "#shared/server/watch.ts";
+import { readFiles } from "./config-files.ts";
+import type { WhatToRead } from "./config-files.ts";
 import { compileZones } from "./compiled/zones.ts";
 import type { CompiledZones } from "./compiled/zones.ts";
 import { withKeys } from "./dnssec/signing.ts";
@@ -8,9 +10,6 @@ import type { Signers, Signing } from "./dnssec/signing.ts";
 import { geoPartsOf } from "./geo-tree/source.ts";
 import type { GeoParts } from "./geo-tree/source.ts";
 import type { SteeredService } from "./steered-service.ts";
-import { diskFiles } from "./zone-files.ts";
-import { buildZones } from "./zone/build.ts";
-import { formatPlace } from "./zone/record.ts";
 
 /** What a config becomes; replaced whole by a reload. */
 export interface Parts {
@@ -25,19 +24,30 @@ export interface Parts {
 }
 
 /** What stands in the dnsZones and their files, signed and encoded, and where clients are.
- * @throws {UsageError} with everything that is wrong with dnsZones, keys or databases; then nothing has changed */
+ * @throws {ConfigError} with everything that is wrong with any file that the config names; then nothing has changed */
 export async function buildParts(
   config: GeodnsConfig,
   { log }: Pick<Host, "log">,
   signing: Signing,
+  what: WhatToRead,
 ): Promise<Omit<Parts, "services">> {
-  const { zones: written, warnings, files } = buildZones(config.dnsZones, diskFiles);
-  for (const { place, message } of warnings) log.warn({ place: formatPlace(place), message }, "zone_warning");
-  const signers = signing.load(config, written);
-  const geo = await geoPartsOf({ geo: config.geo, rules: config });
+  const read = await readFiles(config, what);
+  const { zones: written, files } = read.built;
+  for (const { place, message } of read.warnings) log.warn({ place, message }, "zone_warning");
+  const signers = signing.signersOf(read.keys);
+  const geo = await geoPartsOf(read.geo, { geo: config.geo, rules: config });
   const zones = withKeys(written, signers);
   await signing.signAll(zones, signers);
   return { config, geo, zones: compileZones(zones, signers), files: [...files, ...otherFilesOf(config)], signers };
+}
+
+/** Every file that a config names. */
+export function filesOf(config: GeodnsConfig): readonly string[] {
+  const { dnsZones, tls, https, cookies, overrides } = config;
+  const zoneFiles = Object.values(dnsZones).flatMap(({ file }) => file ?? []);
+  const pairs = [tls, https].flatMap((section) => section?.certificates ?? []);
+  const others = [...pairs.flatMap(({ cert, key }) => [cert, key]), cookies.secretFile ?? [], overrides ?? []].flat();
+  return [...zoneFiles, ...otherFilesOf(config), ...others];
 }
 
 /** What is read beside the config and the zone files. Certificates, secrets and overrides are read again without a reload. */

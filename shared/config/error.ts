@@ -13,6 +13,28 @@ export interface Problem {
   readonly hint?: string;
   /** The whole sentence, without the place. */
   readonly message: string;
+  /** Where the config names the file, if that is another one. */
+  readonly namedBy?: Place;
+}
+
+/** What stands before the message of a problem. */
+export type Place = Pick<Problem, "file" | "line" | "column" | "path">;
+
+/** A problem of the form "expected X, got Y (hint)". */
+export function unmet(
+  place: Place,
+  parts: { readonly expected: string; readonly got: string; readonly hint?: string | undefined },
+  namedBy?: Place,
+): Problem {
+  const { expected, got, hint } = parts;
+  return {
+    ...place,
+    expected,
+    got,
+    ...(hint !== undefined && { hint }),
+    message: expectation(parts),
+    ...naming(namedBy),
+  };
 }
 
 const problemsShownMax = 100; // more than anyone reads at a time; a terminal keeps them all
@@ -27,12 +49,37 @@ export class ConfigError extends UsageError {
     super(lines.join("\n"));
     this.problems = problems;
   }
+
+  /** Those in which something is wrong. */
+  get files(): readonly string[] {
+    return [...new Set(this.problems.map(({ file }) => file))];
+  }
 }
 
 /** `l7-router.yaml:14:15 pools.api.balance: expected …, got … (…)` */
-export function formatProblem({ file, line, column, path, message }: Problem): string {
+export function formatProblem({ message, namedBy, ...place }: Problem): string {
+  return `${formatPlace(place)}: ${message}${namedBy ? ` [${formatPlace(namedBy)}]` : ""}`;
+}
+
+/** `l7-router.yaml:14:15 pools.api.balance` */
+export function formatPlace({ file, line, column, path }: Place): string {
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  return `${place}${path === "" ? "" : ` ${path}`}: ${message}`;
+  return `${place}${path === "" ? "" : ` ${path}`}`;
+}
+
+/** What is wrong with a file that a config names: told where it is named, unless it has a place in the file. */
+export function problemsOfFile(problems: readonly Problem[], namedBy: Place): readonly Problem[] {
+  return problems.map((one) => {
+    if (one.line !== undefined) return { ...one, ...naming(namedBy) };
+    const { file, expected, got = "nothing", hint, message } = one;
+    if (expected === undefined) return { ...namedBy, message: `${file}: ${message}` };
+    return unmet(namedBy, { expected: `${expected} in ${file}`, got, hint });
+  });
+}
+
+/** Said of problems in a file, where it is known which config names the file. */
+export function naming(namedBy: Place | undefined): Pick<Problem, "namedBy"> {
+  return namedBy === undefined || namedBy.path === "" ? {} : { namedBy };
 }
 
 /** "expected X, got Y (hint)" */

@@ -90,10 +90,10 @@ describe("what is no config at all", () => {
         "a: &a [1,1,1,1]",
         ..."abcdefg".split("").map((c, i, all) => (i === 0 ? "" : `${c}: &${c} [${`*${all[i - 1]},`.repeat(9)}]`)),
       ].join("\n"),
-      says: "x.yaml: its aliases (*name) stand for too much",
+      says: "x.yaml:1:1: its aliases (*name) stand for too much",
     },
-    { name: "bottomless nesting", text: "[".repeat(20_000), says: "x.yaml: nested too deeply" },
-    { name: "bottomless indentation", text: "- ".repeat(20_000), says: "x.yaml: nested too deeply" },
+    { name: "bottomless nesting", text: "[".repeat(20_000), says: "x.yaml:1:1: nested too deeply" },
+    { name: "bottomless indentation", text: "- ".repeat(20_000), says: "x.yaml:1:1: nested too deeply" },
   ];
   it.each(cases)("$name", ({ text, says }) => {
     expect(complain(text)).toEqual([says]);
@@ -115,9 +115,9 @@ describe("files", () => {
     expect(messageOf(() => loadConfig(`${folder}/none.yaml`, l4ForwarderSchema))).toBe(
       `${folder}/none.yaml: there is no such file`,
     );
-    expect(messageOf(() => loadConfig(folder, l4ForwarderSchema))).toBe(`${folder}: this is a directory, not a file`);
-    writeFileSync(file, Uint8Array.of(0x61, 0x3a, 0x20, 0xff, 0xfe));
-    expect(messageOf(load)).toBe(`${file}: the file is not UTF-8 text`);
+    expect(messageOf(() => loadConfig(folder, l4ForwarderSchema))).toBe(`${folder}: it is a directory`);
+    writeFileSync(file, Buffer.concat([Buffer.from("# \uFFFD\na: "), Uint8Array.of(0xff, 0xfe)]));
+    expect(messageOf(load)).toBe(`${file}:2:4: expected UTF-8 text, got byte 0xff (save the file as UTF-8)`);
     writeFileSync(file, new Uint8Array(10 * 1_048_576 + 1).fill(0x20));
     expect(messageOf(load)).toBe(`${file}: the file is larger than 10 MiB`);
   });

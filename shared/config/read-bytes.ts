@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { codeOf, messageOf } from "#shared/core/error.ts";
+import { whyUnreadable } from "#shared/core/error.ts";
 
 const chunkBytes = 1_048_576;
 
@@ -15,7 +15,7 @@ function tryRead(file: string, bytesMax: number): Buffer | string {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(file, "r");
-    if (fstatSync(descriptor).isDirectory()) return "this is a directory, not a file";
+    if (fstatSync(descriptor).isDirectory()) return "it is a directory";
     const chunks: Uint8Array[] = [];
     for (let total = 0; total <= bytesMax;) {
       const chunk = new Uint8Array(Math.min(chunkBytes, bytesMax + 1 - total));
@@ -29,16 +29,5 @@ function tryRead(file: string, bytesMax: number): Buffer | string {
     return whyUnreadable(error);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
-  }
-}
-
-function whyUnreadable(error: unknown): string {
-  switch (codeOf(error)) {
-    case "ENOENT":
-      return "there is no such file";
-    case "EACCES":
-      return "this process may not read the file";
-    default:
-      return `the file cannot be read: ${messageOf(error)}`;
   }
 }

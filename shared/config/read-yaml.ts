@@ -49,7 +49,7 @@ function parse(text: string, file: string, lines: LineCounter): Document {
     );
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError([{ file, path: "", message: whyUnreadable(error) }]);
+    throw new ConfigError([{ file, line: 1, column: 1, path: "", message: whyUnreadable(error) }]);
   }
 }
 
@@ -92,7 +92,7 @@ function toValue(document: Document, file: string): unknown {
   try {
     return document.toJS({ maxAliasCount: aliasesMax });
   } catch (error) {
-    throw new ConfigError([{ file, path: "", message: whyUnreadable(error) }]);
+    throw new ConfigError([{ file, line: 1, column: 1, path: "", message: whyUnreadable(error) }]);
   }
 }
 

@@ -91,6 +91,20 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** Why a file cannot be read, for whoever named it. */
+export function whyUnreadable(error: unknown): string {
+  switch (codeOf(error)) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EACCES":
+      return "this process may not read it";
+    case "EISDIR":
+      return "it is a directory";
+    default:
+      return `it cannot be read: ${messageOf(error)}`;
+  }
+}
+
 /** The `code` of a system error (ECONNREFUSED ...), or "". */
 export function codeOf(thrown: unknown): string {
   const code = (thrown as { code?: unknown } | null)?.code;

@@ -4,7 +4,7 @@ import { Reader } from "maxmind";
 import type { Response } from "maxmind";
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
-import { UsageError, messageOf } from "#shared/core/error.ts";
+import { UsageError, codeOf, messageOf, whyUnreadable } from "#shared/core/error.ts";
 import { continentNames, placeOf } from "./place.ts";
 import { walkNetworks } from "./walk.ts";
 import type { Walk } from "./walk.ts";
@@ -41,11 +41,28 @@ export interface DatabaseStatus {
 
 const recordsKeptMax = 8_192; // a country database has some 250, a city database's are kept as long as they come up
 
+/** A database that cannot be used. */
+export class DatabaseError extends UsageError {
+  readonly key: DatabaseKey;
+  readonly parts: { readonly expected: string; readonly got: string; readonly hint: string };
+
+  constructor(key: DatabaseKey, path: string, cause: unknown) {
+    const got = codeOf(cause) === "" ? `none: ${messageOf(cause)}` : `none: ${whyUnreadable(cause)}`;
+    const hint = "a MaxMind file, or builtin; paths are found from the working directory";
+    const parts = { expected: `a geo database (MMDB) in ${path}`, got, hint };
+    super(`geo.${key}: expected ${parts.expected}, got ${parts.got} (${parts.hint})`, { cause });
+    this.key = key;
+    this.parts = parts;
+  }
+}
+
+/** Which key of `geo` names it. */
+export type DatabaseKey = "database" | "asnDatabase";
+
 /** Reads a country, city or ASN database and tries it before it is used: a broken one is found here, not by a query.
  * @param name "builtin" or a path
- * @param key of the config, for the error
- * @throws {UsageError} naming the file, if it cannot be read or is no MMDB */
-export async function openDatabase(name: string, key = "geo.database"): Promise<GeoDatabase> {
+ * @throws {DatabaseError} if it cannot be read or is no MMDB */
+export async function openDatabase(name: string, key: DatabaseKey = "database"): Promise<GeoDatabase> {
   const path = name === "builtin" ? builtinPath() : name;
   let reader: Reader<Response>;
   let file: Buffer;
@@ -55,7 +72,7 @@ export async function openDatabase(name: string, key = "geo.database"): Promise<
     for (const address of probes) reader.get(formatAddress(address));
     if (!(reader.metadata.nodeCount > 0)) throw new Error("its search tree is empty");
   } catch (error) {
-    throw new UsageError(`${key}: cannot use ${path}: ${messageOf(error)}`, { cause: error });
+    throw new DatabaseError(key, path, error);
   }
   const { databaseType, buildEpoch, ipVersion, nodeCount } = reader.metadata;
   const status = { name, type: databaseType, builtAt: buildEpoch.toISOString(), ipVersion, nodes: nodeCount };
@@ -88,14 +105,14 @@ class RecordCache {
   }
 }
 
-/** Changes when the file does. @throws {UsageError} naming the file, if there is none */
-export async function databaseVersion(name: string): Promise<string> {
+/** Changes when the file does. @throws {DatabaseError} if there is none */
+export async function databaseVersion(name: string, key: DatabaseKey = "database"): Promise<string> {
   const path = name === "builtin" ? builtinPath() : name;
   try {
     const { mtimeMs, size, ino } = await stat(path);
     return `${mtimeMs} ${size} ${ino}`;
   } catch (error) {
-    throw new UsageError(`geo.database: cannot use ${path}: ${messageOf(error)}`, { cause: error });
+    throw new DatabaseError(key, path, error);
   }
 }
 

@@ -43,11 +43,11 @@ export interface GeoStatus extends DatabaseStatus {
 }
 
 /** Opens the databases and sorts the overrides.
- * @throws {UsageError} naming the database file, if it is missing or corrupt */
+ * @throws {DatabaseError} naming the file, if it is missing or corrupt */
 export async function createGeo(config: GeoConfig): Promise<Geo> {
   const database = await openDatabase(config.database);
   if (config.asnDatabase === undefined) return geoOf(database, config.networks);
-  return geoOf(database, config.networks, await openDatabase(config.asnDatabase, "geo.asnDatabase"));
+  return geoOf(database, config.networks, await openDatabase(config.asnDatabase, "asnDatabase"));
 }
 
 /** Puts overrides before a database.

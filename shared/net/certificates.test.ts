@@ -38,20 +38,32 @@ describe("what cannot be used is told, all at once", () => {
   writeFileSync(noise.cert, "noise");
   const missing = "/nowhere/site.crt";
   it.each([
-    { name: "a missing file", pair: { cert: missing, key: one.key }, says: `${missing}: there is no such file` },
-    { name: "a directory", pair: { cert: "/", key: one.key }, says: "/: it is a directory" },
-    { name: "noise", pair: noise, says: `${noise.cert} holds no certificate in PEM` },
-    { name: "no key", pair: { cert: one.cert, key: one.cert }, says: `${one.cert} holds no private key in PEM` },
+    {
+      name: "a missing file",
+      pair: { cert: missing, key: one.key },
+      says: `expected a certificate in PEM in ${missing}, got none: there is no such file (`,
+    },
+    {
+      name: "a directory",
+      pair: { cert: "/", key: one.key },
+      says: "expected a certificate in PEM in /, got none: it is a directory (",
+    },
+    { name: "noise", pair: noise, says: `expected a certificate in PEM in ${noise.cert}, got none: ` },
+    {
+      name: "no key",
+      pair: { cert: one.cert, key: one.cert },
+      says: `expected a private key in PEM in ${one.cert}, got none: `,
+    },
     {
       name: "another key",
       pair: { cert: one.cert, key: two.key },
-      says: `${two.key} is not the key of the certificate in ${one.cert}`,
+      says: `expected the key of the certificate in ${one.cert}, got another one in ${two.key} (`,
     },
   ])("$name", ({ pair, says }) => {
     const read = () => readCertificates([pair, { cert: missing, key: missing }], { minVersion: "TLSv1.2" });
     expect(read).toThrow(UsageError);
     expect(read).toThrow(says);
-    expect(read).toThrow(`${missing}: there is no such file`);
+    expect(read).toThrow(`expected a private key in PEM in ${missing}, got none: there is no such file`);
   });
 });
 

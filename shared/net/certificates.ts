@@ -1,7 +1,7 @@
 import { X509Certificate, createPrivateKey, hkdfSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import tls from "node:tls";
-import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
+import { UsageError, messageOf, whyUnreadable } from "#shared/core/error.ts";
 
 /** A certificate with its chain, and its private key: files in PEM. */
 export interface CertificateFiles {
@@ -45,30 +45,57 @@ interface Certificate extends CertificateStatus {
 /** Certificates that were read and checked, and nothing else yet. */
 export type ReadCertificates = readonly [Certificate, ...Certificate[]];
 
+/** One thing that is wrong with a certificate or key, and which key of the config names the file. */
+export interface CertificateProblem {
+  /** `["certificates", 0, "key"]`, `["clientCa"]` */
+  readonly path: readonly (string | number)[];
+  readonly expected: string;
+  readonly got: string;
+  readonly hint: string;
+}
+
+/** Certificates that cannot be used: everything that is wrong, a line each, with the name of the file. */
+export class CertificateError extends UsageError {
+  readonly problems: readonly CertificateProblem[];
+
+  constructor(problems: readonly CertificateProblem[]) {
+    super(problems.map(({ expected, got, hint }) => `expected ${expected}, got ${got} (${hint})`).join("\n"));
+    this.problems = problems;
+  }
+}
+
 /** Reads certificates and keys, and checks that each can be used.
  * @param sources files, or what was made without any
- * @throws {UsageError} with everything that is wrong, a line each, with the name of the file */
+ * @throws {CertificateError} with everything that is wrong */
 export function readCertificates(
   sources: readonly (CertificateFiles | CertificateTexts)[],
   rules: CertificateRules,
 ): ReadCertificates {
-  const problems: string[] = [];
+  const problems: CertificateProblem[] = [];
   const certificates: Certificate[] = [];
   const shared = sharedOptions(rules, problems);
-  for (const source of sources) {
-    const certificate = readCertificate(source, shared, problems);
+  for (const [i, source] of sources.entries()) {
+    const certificate = readCertificate(source, shared, ["certificates", i], problems);
     if (certificate) certificates.push(certificate);
   }
   const [first, ...rest] = certificates;
-  if (problems.length > 0 || !first) throw new UsageError(problems.join("\n") || "no certificate is given");
+  if (problems.length > 0) throw new CertificateError(problems);
+  if (!first) throw new UsageError("no certificate is given");
   return [first, ...rest];
 }
 
-function sharedOptions({ minVersion, clientCa }: CertificateRules, problems: string[]): tls.SecureContextOptions {
+const certificateHint = "a file that begins with -----BEGIN CERTIFICATE-----";
+const keyHint = "a file that begins with -----BEGIN PRIVATE KEY-----, without a passphrase";
+
+function sharedOptions(
+  { minVersion, clientCa }: CertificateRules,
+  problems: CertificateProblem[],
+): tls.SecureContextOptions {
   if (clientCa === undefined) return { minVersion };
-  const ca = readText(clientCa, problems);
+  const place = { file: clientCa, path: ["clientCa"], expected: "a certificate in PEM", hint: certificateHint };
+  const ca = readText(place, problems);
   if (ca === undefined) return { minVersion };
-  attempt(() => new X509Certificate(ca), `${clientCa} holds no certificate in PEM`, problems);
+  attempt(() => new X509Certificate(ca), place, problems);
   return { minVersion, ca };
 }
 
@@ -138,46 +165,59 @@ function indexByName(certificates: ReadCertificates): Map<string, Certificate> {
 function readCertificate(
   source: CertificateFiles | CertificateTexts,
   shared: tls.SecureContextOptions,
-  problems: string[],
+  path: CertificateProblem["path"],
+  problems: CertificateProblem[],
 ): Certificate | undefined {
   const texts = "name" in source ? source : undefined;
   const [certName, keyName] = texts ? [texts.name, texts.name] : [source.cert, source.key];
-  const cert = texts ? texts.cert : readText(certName, problems);
-  const key = texts ? texts.key : readText(keyName, problems);
-  if (cert === undefined || key === undefined) return undefined;
-  const leaf = attempt(() => new X509Certificate(cert), `${certName} holds no certificate in PEM`, problems);
-  const privateKey = attempt(() => createPrivateKey(key), `${keyName} holds no private key in PEM`, problems);
-  if (!leaf || !privateKey) return undefined;
-  if (!leaf.checkPrivateKey(privateKey))
-    return void problems.push(`${keyName} is not the key of the certificate in ${certName}`);
+  const certAt = { file: certName, path: [...path, "cert"], expected: "a certificate in PEM", hint: certificateHint };
+  const keyAt = { file: keyName, path: [...path, "key"], expected: "a private key in PEM", hint: keyHint };
+  const cert = texts ? texts.cert : readText(certAt, problems);
+  const key = texts ? texts.key : readText(keyAt, problems);
+  const leaf = cert === undefined ? undefined : attempt(() => new X509Certificate(cert), certAt, problems);
+  const privateKey = key === undefined ? undefined : attempt(() => createPrivateKey(key), keyAt, problems);
+  if (!leaf || !privateKey || cert === undefined || key === undefined) return undefined;
+  if (!leaf.checkPrivateKey(privateKey)) {
+    const hint = "one of the two was replaced alone";
+    const expected = `the key of the certificate in ${certName}`;
+    return void problems.push({ path: keyAt.path, expected, got: `another one in ${keyName}`, hint });
+  }
   const options = { ...shared, cert, key };
-  const refusal = `${certName} cannot be used`;
-  const context = attempt(() => tls.createSecureContext(options), refusal, problems); // such as a chain that is broken
+  // Such as a chain that is broken.
+  const usable = {
+    ...certAt,
+    expected: "a certificate that TLS can use",
+    hint: "look at its chain and the strength of its key",
+  };
+  const context = attempt(() => tls.createSecureContext(options), usable, problems);
   if (!context) return undefined;
   return { file: certName, names: namesOf(leaf), validTo: leaf.validToDate.toISOString(), options, context };
 }
 
-function readText(file: string, problems: string[]): string | undefined {
+/** What a file should hold. */
+interface Wanted extends Omit<CertificateProblem, "got"> {
+  readonly file: string;
+}
+
+function readText(wanted: Wanted, problems: CertificateProblem[]): string | undefined {
   try {
-    return readFileSync(file, "utf8");
+    return readFileSync(wanted.file, "utf8");
   } catch (error) {
-    const why = {
-      ENOENT: "there is no such file",
-      EACCES: "this process may not read it",
-      EISDIR: "it is a directory",
-    };
-    problems.push(`${file}: ${why[codeOf(error) as keyof typeof why] ?? messageOf(error)}`);
-    return undefined;
+    return refuse(wanted, whyUnreadable(error), problems);
   }
 }
 
-function attempt<T>(make: () => T, problem: string, problems: string[]): T | undefined {
+function attempt<T>(make: () => T, wanted: Wanted, problems: CertificateProblem[]): T | undefined {
   try {
     return make();
   } catch (error) {
-    problems.push(`${problem} (${messageOf(error)})`);
-    return undefined;
+    return refuse(wanted, messageOf(error), problems);
   }
+}
+
+function refuse({ file, path, expected, hint }: Wanted, why: string, problems: CertificateProblem[]): undefined {
+  problems.push({ path, expected: `${expected} in ${file}`, got: `none: ${why}`, hint });
+  return undefined;
 }
 
 /** "DNS:a.test, IP Address:192.0.2.1" → the DNS names. */

@@ -1,3 +1,5 @@
+import { ConfigError, unmet } from "#shared/config/error.ts";
+import { locateIn } from "#shared/config/origin.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import type { Decision } from "#shared/observe/decisions.ts";
 import type { MetricsSnapshot } from "#shared/observe/metrics.ts";
@@ -15,6 +17,20 @@ const quickStopMs = 1_000; // SIGINT: time for what is under way
 const timerMsMax = 2_147_483_647; // as long as a timer of Node can wait
 const readNobody = () => Promise.resolve([]);
 
+/** What only a restart can change. @throws {ConfigError} with all that did */
+function refuseChanges(former: NodeConfig, config: NodeConfig): void {
+  const locate = locateIn(config);
+  const problems = (["admin", "node", "workers"] as const).flatMap((key) => {
+    const [before, now] = [former, config].map((one) =>
+      JSON.stringify(one[key] ?? (key === "workers" ? 1 : undefined)),
+    );
+    if (before === now) return [];
+    const parts = { expected: before ?? "nothing", got: now ?? "nothing", hint: "it changes only by a restart" };
+    return [unmet(locate([key]), { ...parts, expected: `${parts.expected}, as it was` })];
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
 type Phase = "starting" | "running" | "draining" | "stopping";
 
 /** One running node: started, watched over by its admin API, reloaded, drained, ended. */
@@ -29,8 +45,8 @@ export class Lifecycle<Config extends NodeConfig> {
   #admin: AdminListener | undefined;
   #phase: Phase = "starting";
   #revision = 0;
-  /** Called whenever a config has come into force. */
-  onConfigured: () => void = () => {};
+  /** Called whenever a config has come into force, or was refused; then with the files that may have to be mended. */
+  onConfigured: (toMend: readonly string[]) => void = () => {};
   #lastReload: { at: string; ok: boolean; error: string | null } | null = null;
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -115,14 +131,10 @@ export class Lifecycle<Config extends NodeConfig> {
 
   async #reloadNow(): Promise<{ readonly revision: number }> {
     const { log, metrics, events } = this.#host;
+    let config: Config | undefined;
     try {
-      const config = this.#readConfig();
-      if (config.admin !== this.#config?.admin)
-        throw new UsageError("admin: the admin listener changes only by a restart");
-      if (config.node !== this.#config?.node)
-        throw new UsageError("node: the name of a node changes only by a restart");
-      if ((config.workers ?? 1) !== (this.#config?.workers ?? 1))
-        throw new UsageError("workers: their number changes only by a restart");
+      config = this.#readConfig();
+      if (this.#config) refuseChanges(this.#config, config);
       await this.#service?.reload(config);
       await this.#workers?.reload(config);
       this.#config = config;
@@ -137,13 +149,15 @@ export class Lifecycle<Config extends NodeConfig> {
       this.#lastReload = { at: new Date().toISOString(), ok: false, error: messageOf(error) };
       events.emit("reload_refused", { error: messageOf(error) });
       log.error({ error: messageOf(error) }, "reload_refused");
+      const named = (config && this.#definition.filesOf?.(config)) ?? [];
+      this.onConfigured([...named, ...(error instanceof ConfigError ? error.files : [])]);
       throw error;
     }
   }
 
   #countRevision(): void {
     this.#revision++;
-    this.onConfigured();
+    this.onConfigured([]);
     this.#host.metrics.set("watershed_config_revision", {}, this.#revision);
   }
 

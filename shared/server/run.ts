@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { ConfigError, loadConfig, validate } from "#shared/config/load.ts";
+import { keepOrigin, locateIn } from "#shared/config/origin.ts";
 import { topologySchema } from "#shared/config/schema/topology.ts";
 import { UsageError, messageOf } from "#shared/core/error.ts";
 import { applyScale, configOf, planNames } from "#shared/topology/topology.ts";
@@ -33,7 +36,7 @@ export async function runService<Config extends NodeConfig>(
     const read = () => readConfig(definition, options);
     const config = read();
     if (options.check) {
-      for (const odd of definition.check?.(config) ?? []) process.stderr.write(`${odd}\n`);
+      for (const odd of (await definition.check?.(config)) ?? []) process.stderr.write(`${odd}\n`);
       process.stdout.write(`${options.config ?? options.topology}: ok\n`);
       return;
     }
@@ -58,8 +61,8 @@ export async function runService<Config extends NodeConfig>(
 /** The config, and the files that it is made of as it stands: both may change with every reload. */
 function watchAll<Config extends NodeConfig>(config: string, lifecycle: Lifecycle<Config>): void {
   const watched = new Map<string, { close(): void }>();
-  const watch = () => {
-    const files = new Set([config, ...lifecycle.files]);
+  const watch = (toMend: readonly string[] = []) => {
+    const files = new Set([config, ...lifecycle.files, ...toMend.filter((file) => existsSync(dirname(file)))]);
     for (const [file, watcher] of watched) {
       if (files.has(file)) continue;
       watcher.close();
@@ -99,8 +102,13 @@ function parseOptions(service: string, argv: readonly string[]): Options {
 
 function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Config>, options: Options): Config {
   if (options.config) return loadConfig(options.config, definition.schema);
-  const topology = applyScale(loadConfig(options.topology ?? "", topologySchema), options.scale);
+  const written = loadConfig(options.topology ?? "", topologySchema);
+  const topology = applyScale(written, options.scale);
   const { service, config } = configOf(topology, options.node ?? "", options.plan);
   if (service !== definition.name) throw new UsageError(`node ${options.node} runs ${service}, not ${definition.name}`);
-  return validate(config, `${options.topology} (${options.node})`, definition.schema);
+  const validated = validate(config, `${options.topology} (${options.node})`, definition.schema);
+  const [locate, locateDerived] = [locateIn(written), locateIn(validated)];
+  // The one part that a topology hands on as it is, and that names files.
+  keepOrigin(validated, (path) => (path[0] === "geo" ? locate(path) : locateDerived(path)));
+  return validated;
 }

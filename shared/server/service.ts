@@ -69,6 +69,8 @@ export interface ServiceDefinition<Config extends NodeConfig> {
   /** What --check looks at beyond the config itself, such as files that it names.
    * @returns what is odd, but no error
    * @throws {UsageError} with everything that is wrong */
-  check?(config: Config): readonly string[];
+  check?(config: Config): Promise<readonly string[]>;
+  /** Every file that a config names, for one that was refused: --watch tries again when one of them changes. */
+  filesOf?(config: Config): readonly string[];
   start(config: Config, host: Host): Promise<Service<Config>>;
 }

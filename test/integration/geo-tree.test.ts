@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { locateByPath } from "#shared/config/origin.ts";
 import { geodnsSchema } from "#shared/config/schema/geodns.ts";
 import { formatAddress } from "#shared/core/cidr.ts";
 import { seededRandom } from "#shared/core/random.ts";
-import { geoPartsOf } from "#geodns/geo-tree/source.ts";
+import { geoPartsOf, openGeo } from "#geodns/geo-tree/source.ts";
 import type { GeoParts } from "#geodns/geo-tree/source.ts";
 import { depthOf, valueOf } from "#geodns/geo-tree/tree.ts";
 import { steerClient } from "#geodns/steer/regions.ts";
@@ -27,7 +28,8 @@ const rules = geodnsSchema.parse({
 let parts: GeoParts;
 
 beforeAll(async () => {
-  parts = await geoPartsOf({ geo: rules.geo, rules });
+  const opened = await openGeo(rules.geo, locateByPath);
+  parts = await geoPartsOf(opened, { geo: rules.geo, rules });
 });
 
 describe("the compiled tree agrees with the database", () => {

@@ -197,7 +197,9 @@ describe.each(["wire", "http-proxy"] as const)("HTTPS by the engine %s", (engine
     ];
     const pools = { main: { endpoints: [{ address: rig.backend.address }] } };
     const config = l7RouterSchema.parse({ listeners, engine, node: "router-1", routes: [], pools });
-    await expect(rig.router.reload(config)).rejects.toThrow("/no/such.crt: there is no such file");
+    await expect(rig.router.reload(config)).rejects.toThrow(
+      "expected a certificate in PEM in /no/such.crt, got none: there is no such file",
+    );
     expect((await ask(rig)).status).toBe(200);
   });
 

@@ -32,17 +32,17 @@ describe("checking a file", () => {
     { name: "my-l4-forwarder.yml", text: forwarder, says: "(l4-forwarder: 1 listener, 1 pool)" },
   ])("knows what $name is: $says", ({ name, text, says }) => {
     const file = write(name, text);
-    expect(check(file, undefined)).toBe(`${file}: ok ${says}`);
+    expect(check(file, undefined).told).toBe(`${file}: ok ${says}`);
   });
 
   it("checks the config of every node of a topology", () => {
     const file = path.join(projectDir, "infra", "topology.yaml");
-    expect(check(file, undefined)).toBe(`${file}: ok (topology: 2 regions, 18 nodes)`);
+    expect(check(file, undefined).told).toBe(`${file}: ok (topology: 2 regions, 18 nodes)`);
   });
 
   it("believes --service over the name", () => {
     const file = write("geodns-router.yaml", router);
-    expect(check(file, "l7-router")).toContain("ok (l7-router:");
+    expect(check(file, "l7-router").told).toContain("ok (l7-router:");
     expect(() => check(file, "geodns")).toThrow("routes");
   });
 

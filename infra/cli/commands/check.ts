@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import path from "node:path";
 import { z } from "zod";
 import type { ZodType } from "zod";
@@ -12,17 +13,21 @@ import { UsageError } from "#shared/core/error.ts";
 import { applyScale, configOf, nodesOf } from "#shared/topology/topology.ts";
 import type { ServiceName } from "#shared/topology/topology.ts";
 import { defaultTopology } from "../stack/choose.ts";
+import { programOf } from "../stack/spawn.ts";
 import { example, shownPath } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
-export const addCheck: AddCommand = (program) => {
+export const addCheck: AddCommand = (program, exitWith) => {
   const command = program
     .command("check")
     .description("validates a config file of any service, or a topology, and says everything that is wrong with it")
     .argument("<file>", "the file (YAML)")
     .option("--service <name>", `what the file is: ${Object.keys(kinds).join(", ")}; default: told by its name or keys`)
-    .action((file: string, options: { service?: string }) => {
-      process.stdout.write(`${check(file, options.service)}\n`);
+    .action(async (file: string, options: { service?: string }) => {
+      const { kind, told } = check(file, options.service);
+      const code = namesFiles.has(kind) ? await checkByService(kind, file) : 0;
+      if (code === 0) process.stdout.write(`${told}\n`);
+      exitWith(code);
     });
   example(command, `check ${shownPath(defaultTopology)}`);
 };
@@ -61,13 +66,28 @@ const kinds = {
 type Kind = keyof typeof kinds;
 const kindNames = Object.keys(kinds).filter(isKind);
 
+/** Services that look into every file that their config names, such as zone files and keys. */
+const namesFiles: ReadonlySet<Kind> = new Set(["geodns"]);
+
+/** Told by the service itself, on standard error: what it would refuse, and what is odd.
+ * @returns its exit code; 1 where a signal ended it */
+function checkByService(service: Kind, file: string): Promise<number> {
+  const child = spawn(process.execPath, [programOf(service), "--config", file, "--check"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}
+
 /** @returns "FILE: ok (l7-router: 6 routes, 5 pools)"
  * @throws {UsageError} with everything that is wrong */
-export function check(file: string, service: string | undefined): string {
+export function check(file: string, service: string | undefined): { readonly kind: Kind; readonly told: string } {
   if (service !== undefined && !isKind(service))
     throw new UsageError(`there is no service "${service}"${suggest(service, kindNames)}`);
   const kind = service ?? kindOfName(path.basename(file)) ?? kindOfKeys(file);
-  return `${file}: ok (${kind}: ${kinds[kind].check(file)})`;
+  return { kind, told: `${file}: ok (${kind}: ${kinds[kind].check(file)})` };
 }
 
 function isKind(text: string): text is Kind {

@@ -30,7 +30,11 @@ describe("watershed dnssec", () => {
   });
 
   it.each([
-    { argv: ["dnssec", "ds", "stream.test", "--dir", "none"], code: 2, says: "none: there is no such folder" },
+    {
+      argv: ["dnssec", "ds", "stream.test", "--dir", "none"],
+      code: 2,
+      says: "none: expected a folder of keys, got none: there is no such folder",
+    },
     { argv: ["dnssec", "keygn"], code: 2, says: "Did you mean keygen?" },
     { argv: ["dnssec", "--help"], code: 0, says: "Usage: watershed dnssec" },
     { argv: ["dnssec", "set", "--help"], code: 0, says: "--activate <time>" },

@@ -101,38 +101,42 @@ describe("keys of a folder", () => {
     {
       what: "a private key that others may read",
       damage: (base) => fs.chmodSync(`${base}.private`, 0o644),
-      says: "33064.private: others than its owner may use this private key (mode 644): chmod 600 ",
+      says: "33064.private: expected a private key for its owner alone, got mode 644 (chmod 600 ",
     },
     {
       what: "a private key that the group may write",
       damage: (base) => fs.chmodSync(`${base}.private`, 0o620),
-      says: "(mode 620)",
+      says: "got mode 620",
     },
     {
       what: "no private key",
       damage: (base) => fs.rmSync(`${base}.private`),
-      says: "33064.private: there is no such file",
+      says: "33064.private: expected a key file, got none: there is no such file",
     },
-    { what: "no public key", damage: (base) => fs.rmSync(`${base}.key`), says: "33064.key: there is no such file" },
+    {
+      what: "no public key",
+      damage: (base) => fs.rmSync(`${base}.key`),
+      says: "33064.key: expected a key file, got none: there is no such file",
+    },
     {
       what: "a cut private key",
       changes: { private: bindEntryPoint.private.slice(0, 90) },
-      says: "33064.private:3:1: expected PrivateKey: 32 bytes in base64",
+      says: "33064.private:3:13: expected PrivateKey: 32 bytes in base64, got no base64",
     },
     {
       what: "a private key of zeros",
       changes: { private: bindEntryPoint.private.replace(/VE\S+/, `${"A".repeat(43)}=`) },
-      says: "33064.private:3:1: expected a private key of curve P-256",
+      says: "33064.private:3:13: expected a private key of curve P-256",
     },
     {
       what: "a private key of another pair",
       changes: { private: bindPublished.private },
-      says: "33064.key:5:1: is not the other half of Kstream.test.+013+33064.private",
+      says: "33064.key:5:33: expected the other half of Kstream.test.+013+33064.private, got another key",
     },
     {
       what: "another algorithm",
       changes: { private: bindEntryPoint.private.replace("13 (ECDSAP256SHA256)", "8 (RSASHA256)") },
-      says: "33064.private:2:1: expected algorithm 13 (ECDSAP256SHA256), got 8 (RSASHA256)",
+      says: "33064.private:2:12: expected algorithm 13 (ECDSAP256SHA256), got 8 (RSASHA256)",
     },
     {
       what: "text that is none of a private key",
@@ -142,18 +146,18 @@ describe("keys of a folder", () => {
     {
       what: "a time that is none",
       changes: { private: bindEntryPoint.private.replace("Activate: 2026", "Activate: now") },
-      says: "33064.private:6:1: expected Activate: YYYYMMDDHHmmSS",
+      says: "33064.private:6:11: expected Activate: YYYYMMDDHHmmSS",
     },
     { what: "an empty public key", changes: { key: "; nothing\n" }, says: "33064.key:1:1: expected a DNSKEY record" },
     {
       what: "a revoked key",
       changes: { key: bindEntryPoint.key.replace("257 3", "385 3") },
-      says: "33064.key:5:1: expected flags 256 (zone key) or 257 (entry point), got 385",
+      says: "33064.key:5:24: expected flags 256 (zone key) or 257 (entry point), got 385",
     },
     {
       what: "a public key of another length",
       changes: { key: bindEntryPoint.key.replace("EKQ==", "") },
-      says: "33064.key:5:1: expected a key of 64 bytes in base64",
+      says: "33064.key:5:33: expected a key of 64 bytes in base64",
     },
     {
       what: "the key of another dnsZone",
@@ -163,7 +167,7 @@ describe("keys of a folder", () => {
     {
       what: "a file with the name of another key",
       changes: { name: "Kstream.test.+013+00001" },
-      says: "00001.key:5:1: its tag is 33064, not that of its name",
+      says: "00001.key:5:33: expected the key whose tag is in the name of its file, got one of tag 33064",
     },
   ];
 
@@ -181,8 +185,12 @@ describe("keys of a folder", () => {
 
   it("are refused where there is none, or no folder", () => {
     put(ldnsEntryPoint);
-    expect(() => loadKeys(folder, streamTest)).toThrow("has no key of stream.test.");
-    expect(() => loadKeys(path.join(folder, "missing"), streamTest)).toThrow("there is no such folder");
+    expect(() => loadKeys(folder, streamTest)).toThrow(
+      "expected a key of stream.test., got 2 other files (watershed dnssec keygen stream.test. --dir ",
+    );
+    expect(() => loadKeys(path.join(folder, "missing"), streamTest)).toThrow(
+      "missing: expected a folder of keys, got none: there is no such folder (",
+    );
   });
 });
 

@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
-import { ConfigError } from "#shared/config/error.ts";
-import type { Problem } from "#shared/config/error.ts";
-import { UsageError, codeOf, messageOf } from "#shared/core/error.ts";
+import { ConfigError, expectation, problemsOfFile, unmet } from "#shared/config/error.ts";
+import type { Place, Problem } from "#shared/config/error.ts";
+import { UsageError, codeOf, messageOf, whyUnreadable } from "#shared/core/error.ts";
 import { formatName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
 import { generateScalar, keyOf } from "./key.ts";
@@ -15,6 +15,7 @@ import {
   parsePublicKey,
   withTimes,
 } from "./key-text.ts";
+import type { TextPlace } from "./key-text.ts";
 import { algorithm } from "./rdata.ts";
 
 const keysMax = 16; // of one dnsZone: more would not fit a reply, and a roll needs three
@@ -29,30 +30,46 @@ export interface StoredKey {
 }
 
 /** Every key of a dnsZone in a folder; keys of other dnsZones may stand beside them.
+ * @param namedBy where a config names the folder
  * @throws {ConfigError} with everything that is wrong with the files of this dnsZone, also if there is none */
-export function loadKeys(folder: string, zone: Name): readonly StoredKey[] {
-  const bases = new Set<string>();
-  for (const name of filesOf(folder)) {
-    const match = /^(.+)\.(?:key|private)$/.exec(name);
-    if (match?.[1]?.startsWith(`${fileZone(zone)}+`)) bases.add(path.join(folder, match[1]));
-  }
+export function loadKeys(folder: string, zone: Name, namedBy?: Place): readonly StoredKey[] {
   const problems: Problem[] = [];
-  if (bases.size === 0)
-    problems.push(problem(folder, `has no key of ${formatName(zone)} (watershed dnssec keygen makes one)`));
-  if (bases.size > keysMax)
-    problems.push(problem(folder, `has ${bases.size} keys of ${formatName(zone)}: ${keysMax} at most`));
-  const keys = problems.length > 0 ? [] : [...bases].toSorted().flatMap((base) => loadKey(base, zone, problems) ?? []);
-  if (problems.length > 0) throw new ConfigError(problems);
+  const keys = loadAll(folder, zone, problems);
+  if (problems.length > 0) throw new ConfigError(namedBy ? problemsOfFile(problems, namedBy) : problems);
   return keys;
 }
 
-function filesOf(folder: string): string[] {
+function loadAll(folder: string, zone: Name, problems: Problem[]): readonly StoredKey[] {
+  const bases = new Set<string>();
+  const files = filesOf(folder, problems);
+  if (!files) return [];
+  for (const name of files) {
+    const match = /^(.+)\.(?:key|private)$/.exec(name);
+    if (match?.[1]?.startsWith(`${fileZone(zone)}+`)) bases.add(path.join(folder, match[1]));
+  }
+  const name = formatName(zone);
+  const wrong = (expected: string, got: string, hint: string) =>
+    void problems.push(unmet({ file: folder, path: "" }, { expected, got, hint }));
+  if (bases.size === 0) wrong(`a key of ${name}`, `${files.length} other files`, `${keygen(zone, folder)} makes one`);
+  if (bases.size > keysMax)
+    wrong(`at most ${keysMax} keys of ${name}`, String(bases.size), "move those that are no longer shown elsewhere");
+  return problems.length > 0 ? [] : [...bases].toSorted().flatMap((base) => loadKey(base, zone, problems) ?? []);
+}
+
+function filesOf(folder: string, problems: Problem[]): string[] | undefined {
   try {
     return fs.readdirSync(folder);
   } catch (error) {
-    const why = codeOf(error) === "ENOENT" ? "there is no such folder" : messageOf(error);
-    throw new ConfigError([problem(folder, why)]);
+    const why = { ENOENT: "there is no such folder", ENOTDIR: "it is no folder" };
+    const got = `none: ${why[codeOf(error) as keyof typeof why] ?? whyUnreadable(error)}`;
+    const hint = "watershed dnssec keygen makes it, and a key in it";
+    problems.push(unmet({ file: folder, path: "" }, { expected: "a folder of keys", got, hint }));
+    return undefined;
   }
+}
+
+function keygen(zone: Name, folder: string): string {
+  return `watershed dnssec keygen ${formatName(zone)} --dir ${folder}`;
 }
 
 /** The name of a key file up to the algorithm: "Kstream.test." */
@@ -65,22 +82,27 @@ function baseOf(folder: string, { zone, tag }: ZoneKey): string {
   return path.join(folder, [fileZone(zone), ...numbers].join("+"));
 }
 
-function problem(file: string, message: string, line?: number): Problem {
-  return line === undefined ? { file, path: "", message } : { file, line, path: "", message };
-}
-
 /** @returns undefined if something is wrong, which was added to the problems */
 function loadKey(base: string, zone: Name, problems: Problem[]): StoredKey | undefined {
   const readPublic = attempt(`${base}.key`, problems, (file) => parsePublicKey(readText(file, false)));
   const readPrivate = attempt(`${base}.private`, problems, (file) => parsePrivateKey(readText(file, true)));
   if (!readPublic || !readPrivate) return undefined;
   const key = keyOf(zone, readPublic.flags, readPrivate.scalar, readPrivate.times);
-  const wrong = (message: string) => void problems.push(problem(`${base}.key`, message, readPublic.line));
+  const { place, keyPlace } = readPublic;
+  const wrong = ({ line, column }: TextPlace, expected: string, got: string, hint: string) =>
+    void problems.push(unmet({ file: `${base}.key`, line, column, path: "" }, { expected, got, hint }));
+  const tag = String(key.tag).padStart(5, "0");
   if (readPublic.zone !== zone)
-    wrong(`expected a key of ${formatName(zone)}, got one of ${formatName(readPublic.zone)}`);
+    wrong(place, `a key of ${formatName(zone)}`, `one of ${formatName(readPublic.zone)}`, "the file's name says so");
   else if (!key.dnskey.subarray(4).every((byte, i) => byte === readPublic.publicKey[i]))
-    wrong(`is not the other half of ${path.basename(base)}.private`);
-  else if (!base.endsWith(`+${String(key.tag).padStart(5, "0")}`)) wrong(`its tag is ${key.tag}, not that of its name`);
+    wrong(keyPlace, `the other half of ${path.basename(base)}.private`, "another key", "one of the two was replaced");
+  else if (!base.endsWith(`+${tag}`))
+    wrong(
+      keyPlace,
+      "the key whose tag is in the name of its file",
+      `one of tag ${key.tag}`,
+      `rename it to end in +${tag}`,
+    );
   else return { key, base };
   return undefined;
 }
@@ -89,9 +111,25 @@ function attempt<T>(file: string, problems: Problem[], read: (file: string) => T
   try {
     return read(file);
   } catch (error) {
-    if (error instanceof KeyTextError) problems.push(problem(file, error.message, error.line));
-    else problems.push(problem(file, codeOf(error) === "ENOENT" ? "there is no such file" : messageOf(error)));
+    if (error instanceof KeyTextError) problems.push({ file, ...error.place, path: "", message: error.message });
+    else if (error instanceof FileRefused) problems.push(unmet({ file, path: "" }, error.parts));
+    else {
+      const got = `none: ${whyUnreadable(error)}`;
+      problems.push(unmet({ file, path: "" }, { expected: "a key file", got, hint: otherHalf }));
+    }
     return undefined;
+  }
+}
+
+const otherHalf = "a key is two files, .key and .private";
+
+/** A file that is not even read. */
+class FileRefused extends UsageError {
+  readonly parts: Parameters<typeof unmet>[1];
+
+  constructor(file: string, parts: Parameters<typeof unmet>[1]) {
+    super(`${file}: ${expectation(parts)}`);
+    this.parts = parts;
   }
 }
 
@@ -102,9 +140,11 @@ function readText(file: string, secret: boolean): string {
     const { mode, size } = fs.fstatSync(descriptor);
     if (secret && (mode & 0o077) !== 0) {
       const octal = (mode & 0o777).toString(8).padStart(3, "0");
-      throw new UsageError(`others than its owner may use this private key (mode ${octal}): chmod 600 ${file}`);
+      const hint = `chmod 600 ${file}`;
+      throw new FileRefused(file, { expected: "a private key for its owner alone", got: `mode ${octal}`, hint });
     }
-    if (size > fileBytesMax) throw new UsageError("is too large for a key file");
+    if (size > fileBytesMax)
+      throw new FileRefused(file, { expected: `a key file of at most ${fileBytesMax} bytes`, got: `${size} bytes` });
     return fs.readFileSync(descriptor, "utf8");
   } finally {
     fs.closeSync(descriptor);

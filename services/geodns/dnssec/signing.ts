@@ -1,14 +1,17 @@
 import path from "node:path";
-import { ConfigError } from "#shared/config/error.ts";
+import { ConfigError, unmet } from "#shared/config/error.ts";
 import type { Problem } from "#shared/config/error.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
+import type { Locate } from "#shared/config/origin.ts";
 import type { Metrics } from "#shared/observe/metrics.ts";
 import type { Host } from "#shared/server/service.ts";
 import { types } from "../wire/codes.ts";
 import { formatName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
+import { apexOf } from "../zone/build.ts";
 import type { Zone } from "../zone/zone.ts";
 import type { ZoneKey } from "./key.ts";
+import { stateOf } from "./key.ts";
 import { loadKeys } from "./key-store.ts";
 import { SignatureCache, SigningBudget } from "./signature-cache.ts";
 import { ZoneSigner } from "./signer.ts";
@@ -43,11 +46,10 @@ export class Signing {
     };
   }
 
-  /** Reads the keys of every dnsZone that is to be signed.
-   * @throws {UsageError} for keys that are missing or damaged */
-  load(config: GeodnsConfig, zones: ReadonlyMap<Name, Zone>): Signers {
+  /** A signer for each dnsZone that has keys. */
+  signersOf(read: readonly KeysOfZone[]): Signers {
     const signers = new Map<Name, ZoneSigner>();
-    for (const { apex, keys, validitySeconds } of readKeys(config, zones))
+    for (const { apex, keys, validitySeconds } of read)
       signers.set(apex, new ZoneSigner(apex, keys, validitySeconds, this.#tools));
     return signers;
   }
@@ -86,26 +88,32 @@ export class Signing {
   }
 }
 
-interface KeysOfZone {
+/** The keys of one dnsZone, as its config names them. */
+export interface KeysOfZone {
   readonly apex: Name;
   readonly keys: readonly ZoneKey[];
   readonly validitySeconds: number;
 }
 
 /** The keys of every dnsZone that is to be signed.
+ * @param now seconds since 1970
  * @throws {ConfigError} with everything that is wrong with the files of any of them */
 export function readKeys(
   { dnsZones }: Pick<GeodnsConfig, "dnsZones">,
-  zones: ReadonlyMap<Name, Zone>,
+  locate: Locate,
+  now: number,
 ): readonly KeysOfZone[] {
   const problems: Problem[] = [];
   const read: KeysOfZone[] = [];
-  for (const { name, apex } of zones.values()) {
-    const signed = dnsZones[name]?.dnssec;
+  for (const [name, { dnssec: signed }] of Object.entries(dnsZones)) {
     if (!signed) continue;
+    const apex = apexOf(name);
+    const namedBy = locate(["dnsZones", name, "dnssec", "keys"]);
     try {
-      const keys = loadKeys(path.resolve(signed.keys), apex).map(({ key }) => key);
+      const keys = loadKeys(path.resolve(signed.keys), apex, namedBy).map(({ key }) => key);
       read.push({ apex, keys, validitySeconds: signed.validitySeconds });
+      const fault = faultOf(apex, keys, now);
+      if (fault) problems.push(unmet(namedBy, { ...fault, got: `${fault.got} in ${signed.keys}` }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.problems);
@@ -113,6 +121,14 @@ export function readKeys(
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return read;
+}
+
+/** Without an entry point that signs nothing could be validated. */
+function faultOf(apex: Name, keys: readonly ZoneKey[], now: number) {
+  if (keys.some((key) => key.isEntryPoint && stateOf(key, now) === "active")) return undefined;
+  const got = keys.map((key) => `${key.tag} (flags ${key.flags}, ${stateOf(key, now)})`).join(", ");
+  const hint = `watershed dnssec set ${formatName(apex)} TAG --activate now`;
+  return { expected: `a key of ${formatName(apex)} with flags 257 that is active`, got, hint };
 }
 
 /** Whether nothing more is signed on demand for now. All signers share the limit: one speaks for them. */

@@ -87,8 +87,11 @@ describe("watershed dnssec", () => {
   });
 
   it.each([
-    { argv: ["ds", "stream.test"], says: "has no key of stream.test." },
-    { argv: ["set", "stream.test", "1", "--activate", "now"], says: "has no key of stream.test." },
+    { argv: ["ds", "stream.test"], says: "expected a key of stream.test., got 0 other files" },
+    {
+      argv: ["set", "stream.test", "1", "--activate", "now"],
+      says: "expected a key of stream.test., got 0 other files",
+    },
     { argv: ["keygen", "a..b"], says: "It is not a domain name" },
     { argv: ["kegen", "stream.test"], says: "Did you mean keygen?" },
   ])("$argv fails", ({ argv, says }) => {

@@ -1,8 +1,11 @@
 import { Worker } from "node:worker_threads";
+import { ConfigError, unmet } from "#shared/config/error.ts";
+import type { Problem } from "#shared/config/error.ts";
+import type { Locate } from "#shared/config/origin.ts";
 import { UsageError } from "#shared/core/error.ts";
 import type { GeoConfig } from "#shared/config/schema/common.ts";
-import { databaseVersion } from "#shared/geo/database.ts";
-import { createGeo } from "#shared/geo/geo.ts";
+import { DatabaseError, databaseVersion, openDatabase } from "#shared/geo/database.ts";
+import { geoOf } from "#shared/geo/geo.ts";
 import type { Geo } from "#shared/geo/geo.ts";
 import type { SteeringRules } from "../steer/regions.ts";
 import type { CompiledGeo } from "./compile.ts";
@@ -25,18 +28,52 @@ export interface GeoParts {
   readonly networks: number;
 }
 
+/** Databases that were opened, and where clients are by them. */
+export interface OpenedGeo {
+  readonly geo: Geo;
+  /** Differs whenever the databases do, or what the config lays over them. */
+  readonly key: string;
+}
+
+let lastOpened: OpenedGeo | undefined;
 let last: { readonly key: string; readonly parts: GeoParts } | undefined;
 
-/** Opens the database and compiles it. What was made last is used again: most reloads change nothing that it depends on.
+/** Opens the databases of a config. Those that were opened last are used again: most reloads change nothing of them.
+ * @throws {ConfigError} with each that cannot be used */
+export async function openGeo(config: GeoConfig, locate: Locate): Promise<OpenedGeo> {
+  const { database, asnDatabase, networks } = config;
+  const problems: Problem[] = [];
+  const attempt = async <T>(opened: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await opened;
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      problems.push(unmet(locate(["geo", error.key]), error.parts));
+      return undefined;
+    }
+  };
+  const versions = [
+    await attempt(databaseVersion(database)),
+    asnDatabase === undefined ? undefined : await attempt(databaseVersion(asnDatabase, "asnDatabase")),
+  ];
+  const key = JSON.stringify([config, versions]);
+  if (problems.length === 0 && lastOpened?.key === key) return lastOpened;
+  const main = versions[0] === undefined ? undefined : await attempt(openDatabase(database));
+  const asns = versions[1] === undefined ? undefined : await attempt(openDatabase(asnDatabase ?? "", "asnDatabase"));
+  if (problems.length > 0 || !main) throw new ConfigError(problems);
+  lastOpened = { geo: geoOf(main, networks, asns), key };
+  return lastOpened;
+}
+
+/** Compiles what was opened. What was made last is used again where the steering is the same too.
  * @throws {UsageError} if the database cannot be used */
-export async function geoPartsOf({ geo: config, rules: { regions, steering } }: TreeSource): Promise<GeoParts> {
-  const files = [config.database, ...(config.asnDatabase === undefined ? [] : [config.asnDatabase])];
-  const versions = await Promise.all(files.map((file) => databaseVersion(file)));
-  const key = JSON.stringify([config, regions, steering, versions]);
+export async function geoPartsOf(opened: OpenedGeo, { geo: config, rules }: TreeSource): Promise<GeoParts> {
+  const { regions, steering } = rules;
+  const key = JSON.stringify([opened.key, regions, steering]);
   if (last?.key === key) return last.parts;
-  const geo = await createGeo(config); // first: its errors name the file
   const compiled = await compileInThread({ geo: config, rules: { regions, steering } });
-  const parts = { geo, tree: new PrefixTree(compiled), lists: compiled.lists, networks: compiled.networks };
+  const { lists, networks } = compiled;
+  const parts = { geo: opened.geo, tree: new PrefixTree(compiled), lists, networks };
   last = { key, parts };
   return parts;
 }

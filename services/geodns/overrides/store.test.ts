@@ -225,6 +225,8 @@ describe("a file that an operator edits", () => {
   });
 
   it("must have a folder", () => {
-    expect(() => open({ ...config, overrides: path.join(dir, "nowhere", "state.yaml") })).toThrow(/there is no folder/);
+    expect(() => open({ ...config, overrides: path.join(dir, "nowhere", "state.yaml") })).toThrow(
+      /^overrides: expected a folder \/.*nowhere, got none \(make it/,
+    );
   });
 });

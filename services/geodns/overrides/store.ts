@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Document, isMap, parseDocument } from "yaml";
+import { ConfigError, problemsOfFile, unmet } from "#shared/config/error.ts";
+import type { Place } from "#shared/config/error.ts";
 import { loadConfig, parseConfig } from "#shared/config/load.ts";
+import { locateIn } from "#shared/config/origin.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import { overridesOf, overridesSchema } from "#shared/config/schema/overrides.ts";
 import type { OverrideState, Overrides } from "#shared/config/schema/overrides.ts";
@@ -43,10 +46,7 @@ export class OverrideStore {
     this.#names = names;
     this.#host = host;
     this.#onChange = onChange;
-    if (this.#file === undefined) return;
-    if (!existsSync(path.dirname(this.#file)))
-      throw new UsageError(`overrides: there is no folder ${path.dirname(this.#file)}`);
-    this.#overrides = this.#read() ?? none;
+    this.#overrides = readOverrides(names) ?? none;
     this.#warnOfStrangers();
   }
 
@@ -106,8 +106,7 @@ export class OverrideStore {
   }
 
   #read(): Overrides | undefined {
-    if (this.#file === undefined || !existsSync(this.#file)) return undefined;
-    return loadConfig(this.#file, overridesSchema);
+    return readOverrides(this.#names);
   }
 
   /** By name too, as far as it is new: a slip of the pen must not pass for a region that was taken out. */
@@ -151,6 +150,26 @@ export class OverrideStore {
     const { success, error } = overridesOf(this.#names).safeParse(this.#overrides);
     if (!success)
       this.#host.log.warn({ file: this.#file, error: error.issues.map(({ message }) => message) }, "overrides_stale");
+  }
+}
+
+/** What stands in the file of overrides; undefined where there is none.
+ * @throws {ConfigError} if it is broken, or its folder is not there: nothing could be kept */
+export function readOverrides(names: Pick<Names, "overrides">): Overrides | undefined {
+  const file = fileOf(names);
+  if (file === undefined) return undefined;
+  const isInConfig = names.overrides !== undefined;
+  const namedBy: Place = isInConfig ? locateIn(names)(["overrides"]) : { file: "WATERSHED_OVERRIDES", path: "" };
+  const folder = path.dirname(file);
+  if (!existsSync(folder)) {
+    const hint = "make it, and let the name server write in it";
+    throw new ConfigError([unmet(namedBy, { expected: `a folder ${folder}`, got: "none", hint })]);
+  }
+  if (!existsSync(file)) return undefined;
+  try {
+    return loadConfig(file, overridesSchema);
+  } catch (error) {
+    throw error instanceof ConfigError ? new ConfigError(problemsOfFile(error.problems, namedBy)) : error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { expectation } from "#shared/config/error.ts";
 import { types } from "../wire/codes.ts";
 import { formatName, isAtOrBelow, parentOf } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
@@ -25,6 +26,8 @@ export interface ZoneParts extends Surroundings {
   readonly name: string;
   readonly records: readonly ZoneRecord[];
   readonly steered: readonly SteeredName[];
+  /** The zone file, where there is one. */
+  readonly file: string | undefined;
   /** Of the answer to ANY, seconds. */
   readonly ttl: number;
 }
@@ -36,10 +39,10 @@ export function assemble(parts: ZoneParts): Assembly {
   const findings = { problems, warnings };
   const owned = group(parts, findings);
   const top = owned.get(parts.apex);
-  const place = { path: ["dnsZones", parts.name] };
   const soa = top?.records.get(types.SOA);
-  if (!soa) problems.push({ place, message: "has no SOA record" });
-  if (!top?.records.has(types.NS)) problems.push({ place, message: "has no NS record at its top (RFC 1034 §4.2.1)" });
+  if (!soa) problems.push(missing(parts, "SOA", "add one there, or soa here; RFC 1035 §5.2"));
+  if (!top?.records.has(types.NS))
+    problems.push(missing(parts, "NS", `name the servers, such as "@": {NS: [ns1]}; RFC 1034 §4.2.1`));
   const cuts = new Set<Name>();
   for (const one of owned.values()) {
     checkNode(one, parts, findings);
@@ -48,6 +51,13 @@ export function assemble(parts: ZoneParts): Assembly {
   checkTargets(owned, parts.apex, cuts, findings);
   if (!soa || problems.length > 0) return { zone: undefined, problems, warnings };
   return { zone: buildZone(parts, owned, cuts), problems, warnings };
+}
+
+function missing({ name, apex, file }: ZoneParts, type: string, hint: string): Finding {
+  const place = { path: ["dnsZones", name, ...(file === undefined ? [] : ["file"])] };
+  const expected = `an ${type} record of ${formatName(apex)}`;
+  const got = file === undefined ? "none" : `none in ${file}, and none here`;
+  return { place, message: expectation({ expected, got, hint }) };
 }
 
 function group(

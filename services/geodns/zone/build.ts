@@ -1,4 +1,7 @@
-import { ConfigError } from "#shared/config/error.ts";
+import { ConfigError, expectation } from "#shared/config/error.ts";
+import type { Problem } from "#shared/config/error.ts";
+import { locateByPath } from "#shared/config/origin.ts";
+import type { Locate } from "#shared/config/origin.ts";
 import type { DnsZoneConfig } from "#shared/config/schema/dns-zone.ts";
 import { assert } from "#shared/core/error.ts";
 import { formatName, isAtOrBelow, parentOf, parseName } from "../wire/name.ts";
@@ -25,15 +28,26 @@ export interface BuiltZones {
 }
 
 /** Builds and checks every dnsZone.
+ * @param locate where they stand in the config
  * @throws {ConfigError} with everything that is wrong with any of them, their files included */
-export function buildZones(dnsZones: DnsZones, source: FileSource): BuiltZones {
-  const assemblies = Object.entries(dnsZones).map(([name, config]) => assembleZone(name, config, source));
-  const problems = assemblies.flatMap((one) => one.problems);
-  if (problems.length > 0) throw new ConfigError(problems.map(toProblem));
+export function buildZones(dnsZones: DnsZones, source: FileSource, locate: Locate = locateByPath): BuiltZones {
+  const assemblies = Object.entries(dnsZones).map(([name, config]) => assembleZone(name, config, source, locate));
+  const problems = Object.entries(dnsZones).flatMap(([name, { file }], i) =>
+    problemsOf(assemblies[i], locate, file === undefined ? undefined : ["dnsZones", name, "file"]),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
   const zones = new Map(assemblies.flatMap(({ zone }) => (zone ? [[zone.apex, zone] as const] : [])));
   const warnings = assemblies.flatMap((one) => one.warnings);
   const files = [...new Set(assemblies.flatMap((one) => one.files))];
   return { zones: delegateNested(zones, warnings), warnings, files };
+}
+
+function problemsOf(
+  assembly: Pick<Assembly, "problems"> | undefined,
+  locate: Locate,
+  file: readonly PropertyKey[] | undefined,
+): readonly Problem[] {
+  return (assembly?.problems ?? []).map((finding) => toProblem(finding, locate, file));
 }
 
 type DnsZones = Readonly<Record<string, DnsZoneConfig>>;
@@ -46,7 +60,7 @@ export function findProblems(
     const apex = apexOf(name);
     const inline = readInline(name, config, apex);
     if (inline.problems.length > 0 || config.file !== undefined) return inline.problems;
-    return assemble({ name, apex, isSigned: isSigned(config), ttl: config.ttl, ...inline }).problems;
+    return assemble({ name, apex, isSigned: isSigned(config), file: undefined, ttl: config.ttl, ...inline }).problems;
   });
   return problems.flatMap(({ place, message }) => ("path" in place ? [{ path: place.path, message }] : []));
 }
@@ -54,12 +68,12 @@ export function findProblems(
 /** One dnsZone without a file.
  * @throws {ConfigError} with everything that is wrong */
 export function buildZone(name: string, config: DnsZoneConfig): Zone {
-  const { zone, problems } = assembleZone(name, config, undefined);
-  if (!zone) throw new ConfigError(problems.map(toProblem));
+  const { zone, problems } = assembleZone(name, config, undefined, locateByPath);
+  if (!zone) throw new ConfigError(problemsOf({ problems }, locateByPath, undefined));
   return zone;
 }
 
-function apexOf(name: string): Name {
+export function apexOf(name: string): Name {
   const apex = parseName(name === "@" ? "." : name, "");
   assert(apex !== undefined, `${name} was validated with the config`);
   return apex;
@@ -70,17 +84,19 @@ function assembleZone(
   name: string,
   config: DnsZoneConfig,
   source: FileSource | undefined,
+  locate: Locate,
 ): Assembly & { readonly files: readonly string[] } {
   const apex = apexOf(name);
   const inline = readInline(name, config, apex);
   const { problems, files, records } =
     config.file === undefined || !source ? noFile : readFileOf(name, config.file, { apex, ttl: config.ttl }, source);
-  const wrong = [...inline.problems, ...problems, ...conflicts(inline.records, records)];
+  const wrong = [...inline.problems, ...problems, ...conflicts(inline.records, records, locate)];
   if (wrong.length > 0) return { zone: undefined, problems: wrong, warnings: [], files };
   const parts = {
     name,
     apex,
     isSigned: isSigned(config),
+    file: config.file,
     ttl: config.ttl,
     records: [...inline.records, ...records],
     steered: inline.steered,
@@ -92,6 +108,7 @@ function isSigned({ dnssec }: DnsZoneConfig): boolean {
   return dnssec !== undefined;
 }
 
+const fromHere = "paths are found from the working directory of the name server";
 const noFile: ZoneFile = { records: [], problems: [], files: [] };
 
 function readFileOf(
@@ -107,14 +124,19 @@ function readFileOf(
     const place = { path: ["dnsZones", name, "file"] };
     return {
       records: [],
-      problems: [{ place, message: `${file}: ${error.message}` }],
+      problems: [
+        {
+          place,
+          message: `${error.message} (${fromHere})`,
+        },
+      ],
       files: [source.locate(file, undefined)],
     };
   }
 }
 
 /** A record set stands in the file or in the config, whole: nobody would look for the rest of it elsewhere. */
-function conflicts(inline: readonly ZoneRecord[], filed: readonly ZoneRecord[]): Finding[] {
+function conflicts(inline: readonly ZoneRecord[], filed: readonly ZoneRecord[], locate: Locate): Finding[] {
   const keyOf = ({ owner, type }: ZoneRecord) => `${type} ${owner}`;
   const places = new Map(inline.map((record) => [keyOf(record), record.place]));
   return filed.flatMap((record) => {
@@ -122,7 +144,9 @@ function conflicts(inline: readonly ZoneRecord[], filed: readonly ZoneRecord[]):
     if (!other) return [];
     places.delete(keyOf(record));
     const set = `${formatName(record.owner)} ${typeName(record.type)}`;
-    return [{ place: record.place, message: `${set} stands in the config too: ${formatPlace(other)}` }];
+    const expected = "each set of records in the zone file or in the config";
+    const got = `${set} in both: the other one is at ${formatPlace(other, locate)}`;
+    return [{ place: record.place, message: expectation({ expected, got, hint: "move the set to one of them" }) }];
   });
 }
 

@@ -175,12 +175,13 @@ describe("a zone file beside records of the config", () => {
 
   it("conflicts are told with both places", () => {
     const records = { ns1: { A: ["192.0.2.2"] }, www: { CNAME: "ns1" } };
+    const where = "expected each set of records in the zone file or in the config";
     const build = () => buildWith({ soa, records }, `${file}x.test. A 192.0.2.9\nbad A x\n`);
     expect(() => build()).toThrow(
       [
         'a.zone:6:7: expected an IPv4 address, got "x"',
-        'a.zone:1:1: a.test. SOA stands in the config too: dnsZones["a.test"].soa',
-        'a.zone:3:1: ns1.a.test. A stands in the config too: dnsZones["a.test"].records.ns1.A[0]',
+        `a.zone:1:1: ${where}, got a.test. SOA in both: the other one is at dnsZones["a.test"].soa (move the set to one of them)`,
+        `a.zone:3:1: ${where}, got ns1.a.test. A in both: the other one is at dnsZones["a.test"].records.ns1.A[0] (move the set to one of them)`,
       ].join("\n"),
     );
     expect(() => buildWith({ records: { www: { CNAME: "ns1" } } }, `${file}x.test. A 192.0.2.9\n`)).toThrow(
@@ -197,7 +198,9 @@ describe("a zone file beside records of the config", () => {
         "a.zone:7:1: CDNSKEY records of a signed dnsZone are made out of the keys in dnssec.keys",
       ].join("\n"),
     );
-    expect(() => buildWith({}, "")).toThrow('dnsZones["a.test"]: has no SOA record');
+    expect(() => buildWith({}, "")).toThrow(
+      'dnsZones["a.test"].file: expected an SOA record of a.test., got none in a.zone, and none here (add one there',
+    );
   });
 });
 
@@ -216,7 +219,8 @@ describe("dnsZones that cannot be served", () => {
     {
       name: "no NS",
       top: { A: ["192.0.2.1"] },
-      message: 'dnsZones["a.test"]: has no NS record at its top (RFC 1034 §4.2.1)',
+      message:
+        'dnsZones["a.test"]: expected an NS record of a.test., got none (name the servers, such as "@": {NS: [ns1]}; RFC 1034 §4.2.1)',
     },
     {
       name: "DS at the top",

@@ -1,5 +1,7 @@
-import { formatPath } from "#shared/config/error.ts";
-import type { Problem } from "#shared/config/error.ts";
+import { formatPlace as formatPlaceIn, naming } from "#shared/config/error.ts";
+import type { Place as PlaceIn, Problem } from "#shared/config/error.ts";
+import { locateByPath } from "#shared/config/origin.ts";
+import type { Locate } from "#shared/config/origin.ts";
 import type { Name } from "../wire/name.ts";
 import type { Steered } from "./zone.ts";
 
@@ -32,13 +34,18 @@ export interface Finding {
   readonly message: string;
 }
 
-/** As the errors of a config are told; what stands in the config itself is known by its path only. */
-export function toProblem({ place, message }: Finding): Problem {
-  if ("path" in place) return { file: formatPath(place.path), path: "", message };
-  return { ...place, path: "", message };
+/** As the errors of a config are told.
+ * @param file the key that names the zone file, if there is one */
+export function toProblem({ place, message }: Finding, locate: Locate, file?: readonly PropertyKey[]): Problem {
+  const namedBy = "path" in place || !file ? undefined : locate(file);
+  return { ...placeIn(place, locate), message, ...naming(namedBy) };
 }
 
-/** `stream.zone:12:1`, `dnsZones["stream.test"].records.www` */
-export function formatPlace(place: Place): string {
-  return "path" in place ? formatPath(place.path) : `${place.file}:${place.line}:${place.column}`;
+/** `stream.zone:12:1`, `geodns.yaml:30:11 dnsZones["stream.test"].records.www` */
+export function formatPlace(place: Place, locate: Locate = locateByPath): string {
+  return formatPlaceIn(placeIn(place, locate));
+}
+
+function placeIn(place: Place, locate: Locate): PlaceIn {
+  return "path" in place ? locate(place.path) : { ...place, path: "" };
 }

@@ -155,7 +155,7 @@ describe("mistakes", () => {
       "z:7:15: this ) closes nothing",
       'z:8:6: expected seconds below 2^31, or a time such as 1h30m, got "soon"',
       'z:9:1: expected $ORIGIN, $TTL, $INCLUDE or $GENERATE, got "$ORIGN"',
-      "z:10:10: there is no such file",
+      "z:10:10: expected a zone file none, got none: there is no such file",
       "z:11:10: z includes itself",
       "bad:1:1: expected a record type, got the end of the record",
       'bad:2:4: expected an IPv4 address, got "b"',

@@ -1,3 +1,4 @@
+import { expectation } from "#shared/config/error.ts";
 import { nearestOf } from "#shared/config/nearest.ts";
 import { UsageError } from "#shared/core/error.ts";
 import { parseType, typeNamesOfData } from "../wire/codes.ts";
@@ -90,7 +91,8 @@ class ZoneFileReader implements ZoneFile {
     try {
       return this.#source.read(file);
     } catch (error) {
-      if (error instanceof UsageError) throw new RecordError(error.message);
+      if (error instanceof UsageError)
+        throw new RecordError(expectation({ expected: `a zone file ${file}`, got: `none: ${error.message}` }));
       throw error;
     }
   }
