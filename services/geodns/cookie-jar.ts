@@ -25,7 +25,7 @@ export function createCookieJar(config: CookiesConfig, seed: Uint8Array, locate:
   const { secretFile } = config;
   const texts =
     config.secrets ??
-    (secretFile === undefined ? undefined : readSecretFile(secretFile, locate(["cookies", "secretFile"])));
+    (secretFile === undefined ? undefined : readSecretFile(secretFile, () => locate(["cookies", "secretFile"])));
   if (!texts) return new RotatingJar(seed, config.rotate / 1_000);
   const secrets = cookieSecretsOf(texts.map((text) => Buffer.from(text, "hex")));
   return { secretsAt: () => secrets };
@@ -58,7 +58,7 @@ class RotatingJar implements CookieJar {
 }
 
 /** A secret a line, in hexadecimal; empty lines and those that begin with # mean nothing. */
-function readSecretFile(file: string, namedBy: Place): string[] {
+function readSecretFile(file: string, namedBy: () => Place): string[] {
   const text = readText(file, namedBy);
   const secrets: string[] = [];
   const problems: Problem[] = [];
@@ -70,11 +70,11 @@ function readSecretFile(file: string, namedBy: Place): string[] {
     // The line is not repeated: it may be a secret that is only misspelt.
     const place = { file, line: i + 1, column: line.indexOf(secret) + 1, path: "" };
     const got = `${secret.length} characters${/^[0-9a-fA-F]*$/.test(secret) ? "" : ", not all of them digits"}`;
-    problems.push(unmet(place, { expected: "32 hexadecimal digits", got, hint: secretHint }, namedBy));
+    problems.push(unmet(place, { expected: "32 hexadecimal digits", got, hint: secretHint }, namedBy()));
   }
   if (secrets.length === 0 || secrets.length > fileSecretsMax) {
     const expected = `1 to ${fileSecretsMax} secrets in ${file}, a line each`;
-    problems.push(unmet(namedBy, { expected, got: String(secrets.length), hint: secretHint }));
+    problems.push(unmet(namedBy(), { expected, got: String(secrets.length), hint: secretHint }));
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return secrets;
@@ -82,11 +82,11 @@ function readSecretFile(file: string, namedBy: Place): string[] {
 
 const secretHint = "openssl rand -hex 16 makes one";
 
-function readText(file: string, namedBy: Place): string {
+function readText(file: string, namedBy: () => Place): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
     const got = `none: ${whyUnreadable(error)}`;
-    throw new ConfigError([unmet(namedBy, { expected: `a file of secrets ${file}`, got, hint: secretHint })]);
+    throw new ConfigError([unmet(namedBy(), { expected: `a file of secrets ${file}`, got, hint: secretHint })]);
   }
 }

@@ -25,9 +25,9 @@ export function parseConfig<T>(text: string, fileName: string, schema: ZodType<T
   if (!result.success)
     throw new ConfigError(problemsOf(schema, yaml.value, result.error.issues, fileName, yaml.positionOf));
   // Read anew when it is asked for: the text takes a tenth of what its document takes, and few configs turn out bad.
-  keepOrigin(result.data, (path) => {
+  keepOrigin(result.data, () => {
     const { positionOf } = readYaml(text, fileName);
-    return { file: fileName, ...positionOf(path, "value"), path: formatPath(path) };
+    return (path) => ({ file: fileName, ...positionOf(path, "value"), path: formatPath(path) });
   });
   return result.data;
 }
@@ -37,7 +37,7 @@ export function parseConfig<T>(text: string, fileName: string, schema: ZodType<T
 export function validate<T>(value: unknown, name: string, schema: ZodType<T>): T {
   const result = schema.safeParse(value);
   if (!result.success) throw new ConfigError(problemsOf(schema, value, result.error.issues, name));
-  keepOrigin(result.data, (path) => ({ file: name, path: formatPath(path) }));
+  keepOrigin(result.data, () => (path) => ({ file: name, path: formatPath(path) }));
   return result.data;
 }
 

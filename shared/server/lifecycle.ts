@@ -25,8 +25,8 @@ function refuseChanges(former: NodeConfig, config: NodeConfig): void {
       JSON.stringify(one[key] ?? (key === "workers" ? 1 : undefined)),
     );
     if (before === now) return [];
-    const parts = { expected: before ?? "nothing", got: now ?? "nothing", hint: "it changes only by a restart" };
-    return [unmet(locate([key]), { ...parts, expected: `${parts.expected}, as it was` })];
+    const expected = `${before ?? "nothing"}, as it was`;
+    return [unmet(locate([key]), { expected, got: now ?? "nothing", hint: "it changes only by a restart" })];
   });
   if (problems.length > 0) throw new ConfigError(problems);
 }

@@ -109,6 +109,6 @@ function readConfig<Config extends NodeConfig>(definition: ServiceDefinition<Con
   const validated = validate(config, `${options.topology} (${options.node})`, definition.schema);
   const [locate, locateDerived] = [locateIn(written), locateIn(validated)];
   // The one part that a topology hands on as it is, and that names files.
-  keepOrigin(validated, (path) => (path[0] === "geo" ? locate(path) : locateDerived(path)));
+  keepOrigin(validated, () => (path) => (path[0] === "geo" ? locate(path) : locateDerived(path)));
   return validated;
 }

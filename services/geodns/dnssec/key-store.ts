@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
-import { ConfigError, expectation, problemsOfFile, unmet } from "#shared/config/error.ts";
-import type { Place, Problem } from "#shared/config/error.ts";
+import { ConfigError, expectation, unmet } from "#shared/config/error.ts";
+import type { Problem } from "#shared/config/error.ts";
 import { UsageError, codeOf, messageOf, whyUnreadable } from "#shared/core/error.ts";
 import { formatName } from "../wire/name.ts";
 import type { Name } from "../wire/name.ts";
@@ -30,12 +30,11 @@ export interface StoredKey {
 }
 
 /** Every key of a dnsZone in a folder; keys of other dnsZones may stand beside them.
- * @param namedBy where a config names the folder
  * @throws {ConfigError} with everything that is wrong with the files of this dnsZone, also if there is none */
-export function loadKeys(folder: string, zone: Name, namedBy?: Place): readonly StoredKey[] {
+export function loadKeys(folder: string, zone: Name): readonly StoredKey[] {
   const problems: Problem[] = [];
   const keys = loadAll(folder, zone, problems);
-  if (problems.length > 0) throw new ConfigError(namedBy ? problemsOfFile(problems, namedBy) : problems);
+  if (problems.length > 0) throw new ConfigError(problems);
   return keys;
 }
 

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { ConfigError, unmet } from "#shared/config/error.ts";
+import { ConfigError, problemsOfFile, unmet } from "#shared/config/error.ts";
 import type { Problem } from "#shared/config/error.ts";
 import type { GeodnsConfig } from "#shared/config/schema/geodns.ts";
 import type { Locate } from "#shared/config/origin.ts";
@@ -108,15 +108,15 @@ export function readKeys(
   for (const [name, { dnssec: signed }] of Object.entries(dnsZones)) {
     if (!signed) continue;
     const apex = apexOf(name);
-    const namedBy = locate(["dnsZones", name, "dnssec", "keys"]);
+    const namedBy = () => locate(["dnsZones", name, "dnssec", "keys"]);
     try {
-      const keys = loadKeys(path.resolve(signed.keys), apex, namedBy).map(({ key }) => key);
+      const keys = loadKeys(path.resolve(signed.keys), apex).map(({ key }) => key);
       read.push({ apex, keys, validitySeconds: signed.validitySeconds });
       const fault = faultOf(apex, keys, now);
-      if (fault) problems.push(unmet(namedBy, { ...fault, got: `${fault.got} in ${signed.keys}` }));
+      if (fault) problems.push(unmet(namedBy(), { ...fault, got: `${fault.got} in ${signed.keys}` }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
+      problems.push(...problemsOfFile(error.problems, namedBy()));
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);

@@ -31,23 +31,18 @@ export interface BuiltZones {
  * @param locate where they stand in the config
  * @throws {ConfigError} with everything that is wrong with any of them, their files included */
 export function buildZones(dnsZones: DnsZones, source: FileSource, locate: Locate = locateByPath): BuiltZones {
-  const assemblies = Object.entries(dnsZones).map(([name, config]) => assembleZone(name, config, source, locate));
-  const problems = Object.entries(dnsZones).flatMap(([name, { file }], i) =>
-    problemsOf(assemblies[i], locate, file === undefined ? undefined : ["dnsZones", name, "file"]),
-  );
+  const problems: Problem[] = [];
+  const assemblies = Object.entries(dnsZones).map(([name, config]) => {
+    const assembly = assembleZone(name, config, source, locate);
+    const fileKey = config.file === undefined ? undefined : ["dnsZones", name, "file"];
+    for (const finding of assembly.problems) problems.push(toProblem(finding, locate, fileKey));
+    return assembly;
+  });
   if (problems.length > 0) throw new ConfigError(problems);
   const zones = new Map(assemblies.flatMap(({ zone }) => (zone ? [[zone.apex, zone] as const] : [])));
   const warnings = assemblies.flatMap((one) => one.warnings);
   const files = [...new Set(assemblies.flatMap((one) => one.files))];
   return { zones: delegateNested(zones, warnings), warnings, files };
-}
-
-function problemsOf(
-  assembly: Pick<Assembly, "problems"> | undefined,
-  locate: Locate,
-  file: readonly PropertyKey[] | undefined,
-): readonly Problem[] {
-  return (assembly?.problems ?? []).map((finding) => toProblem(finding, locate, file));
 }
 
 type DnsZones = Readonly<Record<string, DnsZoneConfig>>;
@@ -69,7 +64,7 @@ export function findProblems(
  * @throws {ConfigError} with everything that is wrong */
 export function buildZone(name: string, config: DnsZoneConfig): Zone {
   const { zone, problems } = assembleZone(name, config, undefined, locateByPath);
-  if (!zone) throw new ConfigError(problemsOf({ problems }, locateByPath, undefined));
+  if (!zone) throw new ConfigError(problems.map((one) => toProblem(one, locateByPath)));
   return zone;
 }
 
@@ -121,17 +116,8 @@ function readFileOf(
     return readZoneFile(file, apex, ttl, source);
   } catch (error) {
     if (!(error instanceof RecordError)) throw error;
-    const place = { path: ["dnsZones", name, "file"] };
-    return {
-      records: [],
-      problems: [
-        {
-          place,
-          message: `${error.message} (${fromHere})`,
-        },
-      ],
-      files: [source.locate(file, undefined)],
-    };
+    const problem = { place: { path: ["dnsZones", name, "file"] }, message: `${error.message} (${fromHere})` };
+    return { records: [], problems: [problem], files: [source.locate(file, undefined)] };
   }
 }
 
