@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -109,7 +110,19 @@ export async function seenBy(
   }
 }
 
+/** Whether a process still runs. One that has ended may keep its number until its parent asks how it ended: that one does
+ * not run (proc(5), state Z), however long a slow init of a container takes to ask. */
 export function isAlive(pid: number): boolean {
+  if (process.platform !== "linux") return answersSignals(pid);
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return !/^[ZX]/.test(status.slice(status.lastIndexOf(")") + 2));
+  } catch {
+    return false;
+  }
+}
+
+function answersSignals(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
