@@ -24,3 +24,24 @@ describe("OpenTelemetry is loaded only where it is asked for", () => {
     expect(importing((_, target) => target === exporter).filter((path) => path !== dynamic[0]?.path)).toEqual([]);
   });
 });
+
+describe("vite is loaded only by the process that builds the page of the console", () => {
+  const builder = "services/console/page-build.ts";
+  const code = modules.filter(({ isTest, path }) => !isTest && !path.startsWith("test/"));
+
+  it("one program names it", () => {
+    const naming = code.filter(({ imports, nodes }) => {
+      const dynamic = nodes.some((node) => {
+        const source = node["source"] as { value?: unknown } | undefined;
+        return node.type === "ImportExpression" && source?.value === "vite";
+      });
+      return dynamic || imports.some(({ specifier, typeOnly }) => !typeOnly && specifier === "vite");
+    });
+    expect(naming.map(({ path }) => path)).toEqual([builder]);
+  });
+
+  it("nobody imports that program", () => {
+    const importing = code.filter(({ imports }) => imports.some(({ target }) => target === builder));
+    expect(importing.map(({ path }) => path)).toEqual([]);
+  });
+});
