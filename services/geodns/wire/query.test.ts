@@ -95,7 +95,12 @@ describe("refused", () => {
     { name: "opcode NOTIFY", bytes: queryBytes({ flags: 4 << 11 }), rcode: "NOTIMP", edns: false },
     { name: "opcode UPDATE", bytes: queryBytes({ flags: 5 << 11 }), rcode: "NOTIMP", edns: false },
     { name: "opcode 15", bytes: queryBytes({ flags: 15 << 11 }), rcode: "NOTIMP", edns: false },
-    { name: "opcode NOTIFY, with an OPT", bytes: queryBytes({ flags: 4 << 11, edns: {} }), rcode: "NOTIMP", edns: true },
+    {
+      name: "opcode NOTIFY, with an OPT",
+      bytes: queryBytes({ flags: 4 << 11, edns: {} }),
+      rcode: "NOTIMP",
+      edns: true,
+    },
     {
       name: "opcode UPDATE, with an OPT of another version",
       bytes: queryBytes({ flags: 5 << 11, edns: { version: 1 } }),
