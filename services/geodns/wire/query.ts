@@ -87,8 +87,7 @@ export class Query {
     this.id = read16(message, 0);
     this.opcode = (flags >> 3) & 0x0f;
     this.recursionDesired = (flags & 0x01) !== 0;
-    // What follows the header of another opcode has a form of its own: nothing of it is read.
-    if (this.opcode !== 0) return this.#refuse(rcodes.NOTIMP);
+    if (this.opcode !== 0) return this.#refuseOpcode(message);
     const count = read16(message, 4);
     const end = count === 1 ? this.#readQuestion(message) : passQuestions(message, count);
     if (end < 0) return this.#refuse(rcodes.FORMERR);
@@ -98,6 +97,15 @@ export class Query {
     if (count !== 1 && !isCookieOnly) return this.#refuse(rcodes.FORMERR);
     if (this.tsigAt > 0) return this.#refuse(rcodes.NOTAUTH); // by a key that we do not know: we know none
     return isCookieOnly ? "cookieOnly" : "query";
+  }
+
+  /** What follows the header of another opcode may have a form of its own. If it is that of a query, as with NOTIFY and
+   * UPDATE, its OPT is answered by ours (RFC 6891 §6.1.1); nothing else of it is read. */
+  #refuseOpcode(message: Uint8Array): Verdict {
+    const end = passQuestions(message, read16(message, 4));
+    if (end < 0 || !this.#readRecords(message, end)) this.#forgetEdns();
+    this.tsigAt = 0;
+    return this.#refuse(this.version === 0 ? rcodes.NOTIMP : rcodes.BADVERS);
   }
 
   /** The name as a key. */
@@ -203,8 +211,8 @@ export class Query {
     let offset = start;
     let optionsAt = 0;
     let optionsEnd = 0;
-    // A query answers nothing. Each turn uses up 11 bytes or ends the walk.
-    let wellFormed = answers === 0;
+    // A query answers nothing; an UPDATE has its prerequisites there. Each turn uses up 11 bytes or ends the walk.
+    let wellFormed = answers === 0 || this.opcode !== 0;
     for (let i = 0; i < count && wellFormed; i++) {
       const ownerAt = offset;
       const ownerEnd = skipName(message, ownerAt);

@@ -10,6 +10,7 @@ describe("how long a reply may be kept", () => {
     { name: "an alias and what it leads to: the smaller", query: { name: "api.stream.test" }, seconds: 10 },
     { name: "no such name: the negative TTL", query: { name: "no.stream.test" }, seconds: 30 },
     { name: "no such type: the negative TTL", query: { name: "ns1.stream.test", type: 16 }, seconds: 30 },
+    { name: "an alias to no such type: the smaller", query: { name: "api.stream.test", type: 16 }, seconds: 30 },
     { name: "refused", query: { name: "example.org" }, seconds: undefined },
     { name: "malformed", query: { questions: 2 }, seconds: undefined },
   ])("$name", ({ query, seconds }) => {

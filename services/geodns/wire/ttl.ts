@@ -24,8 +24,8 @@ export function freshnessSeconds(reply: Uint8Array): number | undefined {
     const end = fixed + 10 + read16(fixed + 8);
     const ttl = read32(fixed + 4);
     if (i < answers) smallest = Math.min(smallest ?? ttl, ttl);
-    // The last field of a SOA is the TTL of negative answers.
-    else if (answers === 0 && read16(fixed) === types.SOA) smallest = Math.min(ttl, read32(end - 4));
+    // Of a negative answer, behind aliases too. The last field of a SOA is the TTL of it (RFC 2308 §5).
+    else if (read16(fixed) === types.SOA) smallest = Math.min(smallest ?? ttl, ttl, read32(end - 4));
     at = end;
   }
   return smallest;

@@ -57,7 +57,7 @@ export function resolve(zones: Zones, name: Name, type: number): Resolution {
     const alias = subtree?.alias ?? node?.sets.get(types.CNAME);
     const next = subtree?.target ?? node?.alias;
     if (!alias || next === undefined) return { rcode: "NOERROR", answers, zone, negative: true };
-    if (subtree && type === types.CNAME)
+    if (subtree && (type === types.CNAME || type === types.ANY))
       return { rcode: "NOERROR", answers: [...answers, { owner, set: alias }], zone, negative: false };
     seen.add(owner);
     answers.push({ owner, set: alias });
@@ -66,11 +66,11 @@ export function resolve(zones: Zones, name: Name, type: number): Resolution {
   }
 }
 
-/** The records of this type, or that they are to be steered. One HINFO instead of everything for ANY, at every name that
- * has anything. */
+/** The records of this type, or that they are to be steered. For ANY the CNAME of a name that has one, and one HINFO
+ * instead of everything at every other that has anything. */
 function answerOf(node: Node, type: number, zone: Zone): RecordSet | "steered" | undefined {
   const { sets, steered } = node;
-  if (type === types.ANY) return sets.size > 0 || steered ? zone.anySet : undefined;
+  if (type === types.ANY) return sets.get(types.CNAME) ?? (sets.size > 0 || steered ? zone.anySet : undefined);
   if (steered && (type === types.A || type === types.AAAA || steered.bindings.has(type))) return "steered";
   return sets.get(type);
 }

@@ -170,6 +170,14 @@ describe("classes and opcodes, over UDP and TCP", () => {
     const reply = await rig.askBoth(message);
     expect(reply).toMatchObject({ id: 0x1234, rcode: rcodes.NOTIMP, opcode, aa: false, bytes: 12 });
   });
+
+  it.each([
+    { name: "NOTIFY", opcode: 4, message: withRecords(queryBytes({ ...apex, flags: 4 << 11 }), [optBytes()]) },
+    { name: "UPDATE", opcode: 5, message: withRecords(update, [optBytes()]) },
+  ])("$name with an OPT is NOTIMP with an OPT (RFC 6891 §6.1.1)", async ({ opcode, message }) => {
+    const reply = await rig.askBoth(message);
+    expect(reply).toMatchObject({ rcode: rcodes.NOTIMP, opcode, aa: false, answers: [], opt: { version: 0 } });
+  });
 });
 
 describe("what is malformed is FORMERR over TCP as over UDP, and the next query is answered", () => {

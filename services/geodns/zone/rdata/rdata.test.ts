@@ -119,6 +119,11 @@ describe("data of records", () => {
     expect(hexOf(type, told)).toBe(hex);
   });
 
+  it("SVCB: a key by its number has its bytes for a value, whether it has a name or not (RFC 9460 §2.1)", () => {
+    expect(hexOf("SVCB", '1 . key1="\\002h2" key3=\\032\\251')).toBe(hexOf("SVCB", "1 . alpn=h2 port=8443"));
+    expect(hexOf("SVCB", "1 . key0=\\000\\001 alpn=h2")).toBe(hexOf("SVCB", "1 . mandatory=alpn alpn=h2"));
+  });
+
   it.each(serviceBindings)("SVCB %s", (text, hex, told = text) => {
     for (const type of [types.SVCB, types.HTTPS]) {
       expect(Buffer.from(parseData(type, lexLine(text), origin)).toString("hex")).toBe(hex);
@@ -174,6 +179,10 @@ describe("records that are refused", () => {
     ["SVCB", "1 foo ipv4hint", 'expected a list that is not empty, with commas, got "ipv4hint"'],
     ["SVCB", "1 foo no-default-alpn=abc", 'expected no value, got "no-default-alpn=abc"'],
     ["SVCB", "1 foo mandatory=key123", "key123 is mandatory, but not there"],
+    ["SVCB", "1 foo key1=h2", "the data ends 103 bytes too soon"],
+    ["SVCB", "1 foo key3=443", "a port has two bytes"],
+    ["SVCB", "1 foo alpn=h2 key1=\\002h2", 'expected alpn once, got "key1=\\\\002h2"'],
+    ["SVCB", "1 foo key0=\\000\\000", "the keys of mandatory are not in ascending order, or mandatory is one of them"],
     ["SVCB", "1 foo mandatory=mandatory", 'expected other keys than mandatory, once each, got "mandatory=mandatory"'],
     [
       "SVCB",

@@ -38,10 +38,12 @@ const keyList: Form = {
       .map((key) => bytesOfNumber(key, 2))
       .join("");
   },
-  format: (value) =>
-    pieces(value, 2)
-      .map((bytes) => formatKey(numberOf(bytes)))
-      .join(","),
+  format(value) {
+    const keys = pieces(value, 2).map(numberOf);
+    if (keys.some((key, i) => key <= (keys[i - 1] ?? svcKeys.mandatory)))
+      throw new RecordError("the keys of mandatory are not in ascending order, or mandatory is one of them");
+    return keys.map(formatKey).join(",");
+  },
 };
 
 const alpn: Form = {
@@ -164,14 +166,17 @@ function readParams(bytes: ByteString): ReadonlyMap<number, ByteString> {
 
 const formOf = (key: number) => forms[key] ?? opaque;
 
+/** A key by its name has a value in its own form, a key by its number the bytes themselves. @see RFC 9460 §2.1 */
 function parseParam(word: Word): [key: number, value: ByteString] {
   const equals = word.text.indexOf("=");
-  const key = parseKey(equals < 0 ? word.text : word.text.slice(0, equals), word);
-  if (equals < 0) return [key, formOf(key).parse(undefined, word)];
+  const name = equals < 0 ? word.text : word.text.slice(0, equals);
+  const key = parseKey(name, word);
+  const form = /^key\d/i.test(name) ? opaque : formOf(key);
+  if (equals < 0) return [key, form.parse(undefined, word)];
   const written = word.text.slice(equals + 1);
   const isQuoted = written.length >= 2 && written.startsWith('"') && written.endsWith('"');
   const text = unescape({ ...word, text: isQuoted ? written.slice(1, -1) : written });
-  return [key, formOf(key).parse(text, word)];
+  return [key, form.parse(text, word)];
 }
 
 function parseKey(text: string, word: Word): number {
