@@ -1,7 +1,7 @@
 import type { AddressBytes } from "#shared/core/cidr.ts";
 import { isSlow } from "./compiled/zones.ts";
 import type { CompiledNode, Entry } from "./compiled/zones.ts";
-import { decide, outside } from "./decide.ts";
+import { decide, decideUnserved, outside } from "./decide.ts";
 import type { Decision } from "./decide.ts";
 import { isOfEveryName, secure } from "./dnssec/secure.ts";
 import { SignedAnswers } from "./dnssec/signed-answers.ts";
@@ -108,7 +108,10 @@ export class Answerer {
     if (refusal >= 0) return this.#refuse(refusal);
     if (verdict === "cookieOnly") return this.#refuse(rcodes.NOERROR); // the cookie goes out with the OPT
     this.isTraced = query.isTraced && this.#traces.take(this.#terms.nowSeconds());
-    if (this.isTraced || query.class !== classes.IN || isRare(query.type)) return this.#decideAnew();
+    if (this.isTraced) return this.#decideAnew();
+    const unserved = unservedHead(query.type, query.class);
+    if (unserved) return this.#write(unserved, emptyBody);
+    if (query.class !== classes.IN || isOfEveryName(query.type)) return this.#decideAnew();
 
     const entry = this.#find();
     if (!entry) return this.#write(outsideHead, emptyBody);
@@ -246,7 +249,23 @@ function extendedErrorOf({ rcode, reason, rule }: Decision, class_: number): Uin
   return encodeExtendedError(isKnown ? extendedErrors.prohibited : extendedErrors.notSupported, rule);
 }
 
-/** Types that stand nowhere, but are not answered as if they were missing. */
-function isRare(type: number): boolean {
-  return type === types.NXNAME || isMeta(type) || isOfEveryName(type);
+const metaTypes = [types.OPT, types.NXNAME, types.TKEY, types.TSIG, types.IXFR, types.AXFR, types.MAILB, types.MAILA];
+const metaHeads = new Map<number, ReplyHead | undefined>(
+  metaTypes.map((type) => [type, headOfUnserved(type, classes.IN)] as const),
+);
+const otherClassHead = headOfUnserved(types.A, 0);
+const otherChaosHead = headOfUnserved(types.A, classes.CH);
+
+/** Of the reply to what no name has. */
+function unservedHead(type: number, class_: number): ReplyHead | undefined {
+  if (class_ === classes.IN) return type === types.NXNAME || isMeta(type) ? metaHeads.get(type) : undefined;
+  if (class_ !== classes.CH) return otherClassHead;
+  return type === types.TXT ? undefined : otherChaosHead;
+}
+
+function headOfUnserved(type: number, class_: number): ReplyHead | undefined {
+  const decision = decideUnserved(type, class_);
+  if (!decision) return undefined;
+  const extendedError = extendedErrorOf(decision, class_);
+  return { rcode: rcodes[decision.rcode], authoritative: false, extendedError };
 }

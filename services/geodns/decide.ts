@@ -57,6 +57,7 @@ export interface Decision extends Sections {
 }
 
 const staticRecords = { reason: "OK", rule: "static records" } as const;
+const notInIdentity = "class CH: not in the identity";
 const notAskable = { reason: "NOT_SERVED", rule: "NXNAME cannot be asked for" } as const; // RFC 9824 §3.5
 export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" } as const;
 
@@ -64,10 +65,9 @@ export const outside = { reason: "NOT_OUR_ZONE", rule: "outside every DNS zone" 
  * compiled comes from the same rules (`resolve`, `steer`, `networkRulesOf`, `Choice`), so that both always agree.
  * @param peek do not move the rotation on: the answer is not given to anybody */
 export function decide(question: Question, asker: Asker, snapshot: Snapshot, peek = false): Decision {
+  const unserved = decideUnserved(question.type, question.class);
+  if (unserved) return unserved;
   if (question.class === classes.CH) return decideChaos(question, snapshot);
-  if (question.class !== classes.IN) return refused("a class that is not served");
-  if (isMeta(question.type)) return decideMeta(question.type);
-  if (question.type === types.NXNAME) return bare("FORMERR", notAskable);
   const resolution = resolve(snapshot.zones, question.name, question.type);
   if (resolution.rcode === "REFUSED") return bare("REFUSED", outside);
   if (resolution.steered) return decideSteered(question.type, resolution, resolution.steered, asker, snapshot, peek);
@@ -80,6 +80,14 @@ export function decide(question: Question, asker: Asker, snapshot: Snapshot, pee
     ...sectionsOf(snapshot.zones, resolution),
     scopePrefix: 0,
   };
+}
+
+/** What no name has, whatever the dnsZones hold; undefined for all other questions. */
+export function decideUnserved(type: number, class_: number): Decision | undefined {
+  if (class_ === classes.CH) return type === types.TXT ? undefined : refused(notInIdentity);
+  if (class_ !== classes.IN) return refused("a class that is not served");
+  if (isMeta(type)) return decideMeta(type);
+  return type === types.NXNAME ? bare("FORMERR", notAskable) : undefined;
 }
 
 function refused(rule: string): Decision {
@@ -101,9 +109,9 @@ function decideMeta(type: number): Decision {
   return bare("NOTIMP", { reason: "NOT_SERVED", rule: `${typeName(type)} is not implemented` });
 }
 
-function decideChaos({ name, type }: Question, { identity }: Snapshot): Decision {
-  const set = type === types.TXT ? identity.chaos.get(name) : undefined;
-  if (!set) return refused("class CH: not in the identity");
+function decideChaos({ name }: Question, { identity }: Snapshot): Decision {
+  const set = identity.chaos.get(name);
+  if (!set) return refused(notInIdentity);
   return {
     ...bare("NOERROR", { reason: "OK", rule: "identity" }),
     authoritative: true,

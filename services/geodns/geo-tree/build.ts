@@ -1,7 +1,7 @@
 import { assert } from "#shared/core/error.ts";
 
 /** A slot of a tree: the index of a node, or a leaf with its value. */
-export const leafBit = 0x8000_0000;
+export const leafBit = 0x4000_0000; // below 2^31: V8 keeps such numbers without an object, compiled or not
 const nodesMax = 1 << 28; // what 1 GiB of slots holds; the largest city databases have some 10 million networks
 
 /** A binary tree of prefixes under construction: what is set later wins over what it covers. */
@@ -12,7 +12,7 @@ export class TreeBuilder {
 
   /** @param value of a whole tree of one leaf */
   leaf(value: number): number {
-    return (leafBit | value) >>> 0;
+    return leafBit | value;
   }
 
   /** Sets every address of a network. @returns the tree with that set */
