@@ -15,6 +15,7 @@ import { addLesson } from "./commands/lesson.ts";
 import { addLoad } from "./commands/load.ts";
 import { addRun } from "./commands/run.ts";
 import { addStatus } from "./commands/status.ts";
+import { addTap } from "./commands/tap.ts";
 import { addTrace } from "./commands/trace.ts";
 import { addTraffic } from "./commands/traffic.ts";
 import { addUp } from "./commands/up.ts";
@@ -25,6 +26,7 @@ const commands = [
   addUp,
   addDown,
   addStatus,
+  addTap,
   addTrace,
   addExplain,
   addGeo,

@@ -33,3 +33,10 @@ export function shortenAddresses(addresses: readonly string[]): string {
     })
     .join(", ");
 }
+
+/** "812 B", "4.1 kB", "1.2 GB" */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1_000 ** power).toFixed(1)} ${["B", "kB", "MB", "GB", "TB"][power] ?? ""}`;
+}

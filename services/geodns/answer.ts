@@ -56,6 +56,8 @@ export class Answerer {
   rcode = 0;
   /** It asked for its decision to be recorded, and that is to be done. */
   isTraced = false;
+  /** Set before a query that is to be recorded for whoever looks on. */
+  drawnId: string | undefined;
   /** Set where the answer was not taken from what is compiled: for who asked, and why. */
   decision: Decision | undefined;
   /** The answers to those who set DO. */
@@ -107,7 +109,7 @@ export class Answerer {
     if (verdict === "refused") return this.#refuse(query.rcode);
     if (refusal >= 0) return this.#refuse(refusal);
     if (verdict === "cookieOnly") return this.#refuse(rcodes.NOERROR); // the cookie goes out with the OPT
-    this.isTraced = query.isTraced && this.#traces.take(this.#terms.nowSeconds());
+    this.isTraced = (query.isTraced && this.#traces.take(this.#terms.nowSeconds())) || this.drawnId !== undefined;
     if (this.isTraced) return this.#decideAnew();
     const unserved = unservedHead(query.type, query.class);
     if (unserved) return this.#write(unserved, emptyBody);

@@ -181,6 +181,7 @@ export class NameServer implements Service<GeodnsConfig> {
   #answer(message: Buffer, client: Client, transport: Transport, out: Uint8Array): number {
     const answerer = this.#answerer;
     this.#latency.start();
+    answerer.drawnId = this.#host.decisions.draw(this.#host.clock);
     try {
       let length = answerer.answer(message, client, transport, out);
       if (this.#guard.isLimiting && length > 0 && transport === "udp" && !answerer.reception.isProven) {
@@ -305,7 +306,6 @@ export class NameServer implements Service<GeodnsConfig> {
   /** @param former its answers are taken over where nothing has changed */
   #takeSnapshot(former?: Snapshot): Snapshot {
     const { config, geo, zones, services, signers } = this.#parts;
-    const { random } = this.#host;
     return buildSnapshot({
       rules: config,
       geo,
@@ -313,7 +313,7 @@ export class NameServer implements Service<GeodnsConfig> {
       services: [...services.values()].map((service) => service.view()),
       signers,
       identity: buildIdentity(config.identity),
-      random,
+      random: this.#host.random,
       former,
     });
   }

@@ -3,16 +3,16 @@ import type { Host } from "#shared/server/service.ts";
 import type { Answerer, Client, Transport } from "./answer.ts";
 import { describe } from "./explain.ts";
 
-/** Records how the query that was just answered was decided, if it asks for that.
+/** Records how the query that was just answered was decided, if it asks for that or is drawn.
  * @param reply as it was sent */
 export function recordDecision(
   { decisions, node }: Pick<Host, "decisions" | "node">,
-  { query, isTraced, decision, snapshot }: Answerer,
+  { query, isTraced, drawnId, decision, snapshot }: Answerer,
   { address }: Client,
   transport: Transport,
   reply: Uint8Array,
 ): void {
-  const traceId = isTraced ? query.traceId : undefined;
+  const traceId = isTraced ? (query.traceId ?? drawnId) : undefined;
   if (traceId === undefined || !decision) return;
   const { name, type, subnet } = query;
   const ecs = subnet && `${formatAddress(subnet)}/${query.sourcePrefix}`;

@@ -74,6 +74,7 @@ export class Passage {
   firstByteMs: number | undefined;
   readonly #site: Site;
   readonly #downstream: Downstream;
+  /** The decision is recorded under it, as the client wants, or for whoever looks on. */
   readonly traceId: string | undefined;
 
   constructor(downstream: Downstream, site: Site) {
@@ -83,7 +84,8 @@ export class Passage {
     this.path = downstream.head.target;
     this.client = downstream.peer;
     const traceId = valueOf(downstream.head.headers, "x-watershed-trace");
-    this.traceId = traceId !== undefined && traceIdForm.test(traceId) ? traceId : undefined;
+    const isAsked = traceId !== undefined && traceIdForm.test(traceId);
+    this.traceId = isAsked ? traceId : site.host.decisions.draw(site.host.clock);
   }
 
   /** The client has come by TLS. */
@@ -231,6 +233,7 @@ export class Passage {
       method,
       path,
       route: matched,
+      routeName: this.routeName,
       pool: pool === "" ? null : pool,
       attempts,
       status,

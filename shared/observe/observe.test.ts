@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { FakeClock } from "#test/support/fake-clock.ts";
 import { DecisionLog } from "./decisions.ts";
 import { EventLog } from "./events.ts";
 import { metricTable } from "./metric-table.ts";
@@ -59,6 +60,28 @@ describe("decisions", () => {
     for (let i = 1; i <= 512; i++) decisions.record(`id-${i}`, { n: i });
     expect(decisions.find("first")).toBeUndefined();
     expect(decisions.find("id-1")).toEqual({ n: 1 });
+  });
+
+  it("are drawn for whoever looks on, so many a second, and push out nothing that was asked for", async () => {
+    const events = new EventLog();
+    const passedOver: unknown[] = [];
+    events.subscribe(({ type, data }) => type === "decisions_passed_over" && passedOver.push(data));
+    const decisions = new DecisionLog(events);
+    const clock = new FakeClock();
+    expect([decisions.isWatched, decisions.draw(clock)]).toEqual([false, undefined]);
+    const stop = decisions.watch();
+    decisions.record("asked-for", {});
+    const drawn = Array.from({ length: 600 }, () => decisions.draw(clock)).filter((id) => id !== undefined);
+    expect(new Set(drawn).size).toBe(50);
+    for (let i = 0; i < 600; i++) decisions.record(drawn[i % 50]!, {});
+    expect(decisions.find("asked-for")).toEqual({});
+    expect(decisions.find(drawn[0]!)).toBeUndefined();
+    await clock.advance(1_000);
+    expect(decisions.draw(clock)).toBeDefined();
+    expect(passedOver).toEqual([{ count: 550 }]);
+    stop();
+    stop();
+    expect([decisions.isWatched, decisions.draw(clock)]).toEqual([false, undefined]);
   });
 
   it("are streamed as events, but not kept among them: a flood of traces must not push out changes of state", () => {

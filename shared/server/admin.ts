@@ -114,7 +114,7 @@ function addReads(app: Hono, node: AdminNode): void {
   });
   app.get("/status", async (c) => c.json(await node.status()));
   app.get("/explain", (c) => c.json(node.explain(new URL(c.req.url).searchParams)));
-  app.get("/events", (c) => streamEvents(c, node.host.events));
+  app.get("/events", (c) => streamEvents(c, node.host));
   app.get("/metrics", async (c) => {
     return c.text(await node.metrics(), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",

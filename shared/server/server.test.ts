@@ -188,6 +188,18 @@ describe("admin API", () => {
     expect(await (await get("/readyz")).json()).toEqual({ ready: false, reason: "DRAINING" });
   });
 
+  it("lets whoever watches decisions see some that nobody asked for, and no longer than that", async () => {
+    const watching = new AbortController();
+    const response = await fetch(`${base}/events?watch=decisions`, { signal: watching.signal });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes(": connected")) text += (await reader.read()).value ?? "";
+    host.decisions.record(host.decisions.draw(host.clock)!, { region: "eu-west" });
+    while (!text.includes('"region":"eu-west"')) text += (await reader.read()).value ?? "";
+    watching.abort();
+    await expect.poll(() => host.decisions.isWatched).toBe(false);
+  });
+
   it("streams events from the one after Last-Event-ID on", async () => {
     host.events.emit("endpoint_down", { endpoint: "a" });
     host.events.emit("endpoint_up", { endpoint: "a" });

@@ -32,6 +32,31 @@ function config(
   };
 }
 
+describe("whoever looks on", () => {
+  it("is told each connection when it is over; nobody else is", async () => {
+    await using server = await TcpServer.start(greetAndEcho("one"), host);
+    await using forwarder = await TestForwarder.start(config([server]));
+    const { address } = forwarder.listener("web");
+    const carry = async () => {
+      const client = await connect(address);
+      await readLine(client);
+      client.end("bye");
+      await outcome(client);
+      await forwarder.until(() => forwarder.listener("web").active === 0);
+    };
+    const decisions: unknown[] = [];
+    forwarder.events.subscribe(({ type, data }) => type === "decision" && decisions.push(data));
+    await carry();
+    expect(decisions).toEqual([]);
+    const stop = forwarder.host.decisions.watch();
+    await carry();
+    expect(decisions).toMatchObject([{ pool: "web", server: server.address, bytesUp: 3, reason: "OK" }]);
+    stop();
+    await carry();
+    expect(decisions).toHaveLength(1);
+  });
+});
+
 describe("drain", () => {
   it("of an endpoint sends new connections elsewhere and leaves the old; of all of them it closes the listener", async () => {
     await using one = await TcpServer.start(greetAndEcho("one"), host);

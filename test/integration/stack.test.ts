@@ -1,15 +1,13 @@
-import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import dgram from "node:dgram";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import net from "node:net";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseSocketAddress } from "#shared/core/cidr.ts";
 import { nodesOf } from "#shared/topology/topology.ts";
 import { Client, loadDuring } from "#test/support/client.ts";
 import { isAlive, seenBy, startStack } from "#test/support/stack.ts";
 import type { TestStack } from "#test/support/stack.ts";
+import { throwAtTcp, throwAtUdp } from "#test/support/garbage.ts";
 import { hasClient } from "#test/support/real-clients.ts";
 
 const run = promisify(execFile);
@@ -211,6 +209,25 @@ describe("load", () => {
   });
 });
 
+describe("tap", () => {
+  it("shows the decisions of name servers and routers for the clients of a country, and of nobody else", async () => {
+    const tap = spawn("./watershed", ["tap", "--json", "--country", "DE"], { env: stack.env });
+    const lines: string[] = [];
+    createInterface({ input: tap.stdout }).on("line", (line) => lines.push(line));
+    const services = async () => {
+      for (const client of [german, american]) await client.fetch(site, "/api/users");
+      return new Set(lines.map((line) => (JSON.parse(line) as { service: string }).service));
+    };
+    await expect.poll(services, { timeout: 20_000 }).toEqual(new Set(["geodns", "l7-router"]));
+    for (const line of lines) {
+      expect(JSON.parse(line)).toMatchObject({ country: "DE", decision: { client: expect.any(String) } });
+      expect(line).not.toContain("us-east/l7");
+    }
+    tap.kill("SIGINT");
+    expect(await once(tap, "exit")).toEqual([0, null]);
+  });
+});
+
 describe("faults", () => {
   const zones = ["eu-west-a", "eu-west-b"];
   const forwardersOf = (zone: string) => [`${zone}/l4-1`, `${zone}/l4-2`];
@@ -289,22 +306,3 @@ describe("down", () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 });
-
-async function throwAtTcp(address: string): Promise<void> {
-  for (const bytes of [1, 100, 20_000]) {
-    const socket = net.connect(parseSocketAddress(address)!);
-    socket.on("error", () => {});
-    socket.resume();
-    const closed = new Promise((resolve) => socket.once("close", resolve));
-    socket.end(randomBytes(bytes));
-    await closed;
-  }
-}
-
-async function throwAtUdp(address: string): Promise<void> {
-  const { host, port } = parseSocketAddress(address)!;
-  const socket = dgram.createSocket("udp4");
-  for (const bytes of [0, 1, 12, 100, 1_400])
-    await new Promise((resolve) => socket.send(randomBytes(bytes), port, host, resolve));
-  socket.close();
-}

@@ -1,7 +1,5 @@
 import { Option } from "commander";
-import { suggest } from "#shared/config/nearest.ts";
-import { UsageError } from "#shared/core/error.ts";
-import type { ServiceName, TopologyNode } from "#shared/topology/topology.ts";
+import type { TopologyNode } from "#shared/topology/topology.ts";
 import { askNode } from "../status/ask.ts";
 import type { NodeReport } from "../status/ask.ts";
 import { statusText, watchText } from "../status/table.ts";
@@ -9,23 +7,16 @@ import { changeText, changesOf, statesOf } from "../status/watch.ts";
 import { openScreen } from "../screen.ts";
 import { listenForStop } from "../stack/stop.ts";
 import { chooseStack } from "../stack/choose.ts";
+import { nodesAsked, services } from "../stack/node-choice.ts";
+import type { NodeChoice } from "../stack/node-choice.ts";
 import type { StackChoice } from "../stack/choose.ts";
 import { addStackOptions, example } from "./command.ts";
 import type { AddCommand } from "./command.ts";
 
-const services = {
-  dns: "geodns",
-  l7: "l7-router",
-  l4: "l4-forwarder",
-  origin: "origin",
-} as const satisfies Record<string, ServiceName>;
-
 const roundMs = 1_000;
 
-interface StatusOptions extends StackChoice {
+interface StatusOptions extends StackChoice, NodeChoice {
   readonly json?: boolean;
-  readonly tier?: keyof typeof services;
-  readonly node?: string;
   readonly problems?: boolean;
   readonly watch?: boolean;
 }
@@ -91,14 +82,4 @@ function nextRound(): Promise<boolean> {
   return new Promise((resolve) => {
     setTimeout(resolve, roundMs, false);
   });
-}
-
-/** @throws {UsageError} if there is no such node, or it is of another tier */
-function nodesAsked(nodes: readonly TopologyNode[], { tier, node }: StatusOptions): readonly TopologyNode[] {
-  const ofTier = tier === undefined ? nodes : nodes.filter(({ service }) => service === services[tier]);
-  if (node === undefined) return ofTier;
-  const found = ofTier.filter(({ name }) => name === node);
-  if (found.length > 0) return found;
-  const names = ofTier.map(({ name }) => name);
-  throw new UsageError(`there is no node "${node}"${tier ? ` in the tier ${tier}` : ""}${suggest(node, names)}`);
 }

@@ -10,6 +10,7 @@ import { workerCount } from "#shared/server/workers.ts";
 import type { Sharing } from "#shared/net/listen.ts";
 import { Admission } from "../admission.ts";
 import { Connections } from "../connections.ts";
+import type { Connection } from "../connections.ts";
 import { carry } from "./carry.ts";
 import type { Bound, ForwardListener } from "./listener.ts";
 import { connectionsToMove } from "./rebalance.ts";
@@ -118,9 +119,17 @@ export class UserspaceTraffic {
       localAddress: this.#config.localAddress,
     });
     this.#account(connection);
+    this.#show(connection);
     const { pool, reason = "OK" } = connection;
     this.#host.metrics.count("watershed_l4_connections_total", { listener: listener.address, pool, reason });
     listener.countActive(-1);
+  }
+
+  /** To whoever looks on. */
+  #show(connection: Connection): void {
+    const { clock, decisions } = this.#host;
+    const id = decisions.draw(clock);
+    if (id !== undefined) decisions.record(id, connection.decision());
   }
 
   #udpContext() {
