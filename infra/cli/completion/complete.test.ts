@@ -23,6 +23,7 @@ function program(): Command {
   const status = root.command("status").option("--node <name>").option("--json");
   status.addOption(new Option("--tier <name>").choices(["l4", "l7"]));
   root.command("trace").option("--from <client>").option("--router <name>").argument("<url>");
+  status.option("--country <code>");
   root.command("hush", { hidden: true });
   const chaos = root.command("chaos");
   chaos.command("kill").argument("<kind>").argument("[name]").option("--for <time>");
@@ -35,7 +36,8 @@ describe("completion", () => {
   it.each([
     { line: "", gives: ["chaos", "lesson", "run", "status", "trace"] },
     { line: "st", gives: ["status"] },
-    { line: "status --", gives: ["--help", "--json", "--node", "--tier"] },
+    { line: "status --", gives: ["--country", "--help", "--json", "--node", "--tier"] },
+    { line: "status --country D", gives: ["DE"] },
     { line: "status --tier ", gives: ["l4", "l7"] },
     { line: "status --node n", gives: ["ns1"] },
     { line: "status --json --tier l", gives: ["l4", "l7"] },

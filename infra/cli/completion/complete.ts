@@ -61,7 +61,7 @@ const servicesOf: Readonly<Record<string, string>> = {
 function valuesOf(option: Option, known: () => KnownValues): readonly string[] {
   if (option.argChoices) return option.argChoices;
   const long = option.long ?? "";
-  if (long === "--from") return known().countries;
+  if (long === "--from" || long === "--country") return known().countries;
   if (long === "--scale") return known().scales;
   if (long === "--node") return known().nodes.map(({ name }) => name);
   const service = servicesOf[long];
