@@ -47,6 +47,7 @@ const config = (keyFolder: string) => {
     dnsZones: { "stream.test": zone, "child.stream.test": child, "plain.stream.test": plain },
   });
 };
+const madeForm = /signatures_total\{result="made".*\} (\d+)/;
 const childKey = () => loadKeys(path.join(folder, "child"), childZone)[0]!.key;
 
 beforeAll(async () => {
@@ -112,10 +113,8 @@ const otherPublicKey = () => dnskeyText(keyOf(streamTest, keyFlags.entryPoint, g
 async function delv(client: string, name: string, type: string, key = publicKey()): Promise<string> {
   const [flags, protocol, algorithm, base64] = key.split(" ");
   const anchor = path.join(folder, `anchor-${client}-${base64!.slice(0, 8).replaceAll("/", "_")}`);
-  await writeFile(
-    anchor,
-    `trust-anchors { "stream.test." static-key ${flags} ${protocol} ${algorithm} "${base64}"; };\n`,
-  );
+  const trusted = `"stream.test." static-key ${flags} ${protocol} ${algorithm} "${base64}"`;
+  await writeFile(anchor, `trust-anchors { ${trusted}; };\n`);
   const { host, port } = parseSocketAddress(bench.address)!;
   const argv = [`@${host}`, "-p", String(port), "-b", client, "-a", anchor, "+root=stream.test", name, type];
   const { stdout, stderr } = await run("delv", argv);
@@ -251,27 +250,21 @@ describe.runIf(hasClient("dnssec-keygen") && hasClient("delv"))("dnssec-keygen",
   });
 });
 
-describe("explain", () => {
-  it("tells by which key an answer is signed, and that a name which is not there is NOERROR with a proof", () => {
+describe("what is told of signatures", () => {
+  it("explain says by which key an answer is signed, and that a name which is not there is NOERROR with a proof", () => {
     const told = (name: string) => bench.explain({ name, client: german });
     const signed = { dnsZone: "stream.test", keys: [keys[0]!.key.tag] };
     expect(told("www.stream.test")).toMatchObject({ rcode: "NOERROR", dnssec: { ...signed, rcode: "NOERROR" } });
     expect(told("none.stream.test")).toMatchObject({ rcode: "NXDOMAIN", dnssec: { ...signed, rcode: "NOERROR" } });
-    for (const name of ["x.sub.stream.test", "www.plain.stream.test", "example.org"])
-      expect(told(name)).toMatchObject({ dnssec: null });
+    for (const name of ["x.sub.stream.test", "example.org"]) expect(told(name)).toMatchObject({ dnssec: null });
+    expect(told("www.plain.stream.test")).toMatchObject({ dnssec: null });
   });
-});
 
-describe("the metric of signatures", () => {
-  it("counts those that are made for a made-up name, once", async () => {
-    const made = async () =>
-      Number(/signatures_total\{result="made".*\} (\d+)/.exec(await bench.host.metrics.render())?.[1]);
-    let names = 0;
-    // Answers that are signed ahead, after a change of health, may be counted between: then another name is asked for.
+  it("counts the signatures that are made for a made-up name, once", async () => {
+    const made = async () => Number(madeForm.exec(await bench.host.metrics.render())?.[1]);
     const madeForAnother = async () => {
-      const before = await made();
-      const name = `counted-${names++}.stream.test`;
-      for (let i = 0; i < 2; i++) await bench.ask(german, { name, edns: { flags: 0x8000 } });
+      const before = await made(); // answers signed ahead may be counted too: then another name is asked for
+      for (let i = 0; i < 2; i++) await bench.ask(german, { name: `n${before}.stream.test`, edns: { flags: 0x8000 } });
       return (await made()) - before;
     };
     await expect.poll(madeForAnother).toBe(1); // its NSEC; the SOA was signed before
