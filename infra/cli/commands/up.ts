@@ -86,7 +86,7 @@ async function runStack(stack: Stack, dir: string, run: Run, options: UpOptions)
   });
   const tiers = tiersOf(stack.nodes);
   const spawning = { stateDir: dir, arguments: argumentsOf(stack) };
-  if (!isCompiled(dir)) {
+  if (!isCompiled(tiers, dir)) {
     await compileServices(tiers, spawning, stop.signal);
     print(`first start: compiled the services in ${formatTook(performance.now() - startedMs)}\n`);
   }

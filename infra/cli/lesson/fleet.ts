@@ -118,7 +118,7 @@ function startOne({ name, service }: FleetNode, folder: string, admin: string): 
       cwd: projectDir,
       stdio: ["ignore", log, log, "ipc"], // It ends itself when this process is gone.
       detached: true,
-      env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(stateDir()) },
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(stateDir(), service) },
     });
     return watchProcess({ name, service, admin }, child, file);
   } finally {

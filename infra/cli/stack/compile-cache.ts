@@ -6,10 +6,12 @@ import type { SpawnOptions } from "./spawn.ts";
 import { compileCacheDir } from "./state.ts";
 import type { Tier } from "./tiers.ts";
 
-/** Whether this Node has compiled the services here before: it keeps its files in a folder that begins with its version. */
-export function isCompiled(stateDir: string): boolean {
-  const dir = compileCacheDir(stateDir);
-  return fs.existsSync(dir) && fs.readdirSync(dir).some((name) => name.startsWith(process.version));
+/** Whether this Node has compiled these services here before: it keeps its files in a folder that begins with its version. */
+export function isCompiled(tiers: readonly Tier[], stateDir: string): boolean {
+  return tiers.every(({ nodes: [first] }) => {
+    const dir = first && compileCacheDir(stateDir, first.service);
+    return !dir || (fs.existsSync(dir) && fs.readdirSync(dir).some((name) => name.startsWith(process.version)));
+  });
 }
 
 /** Compiles each service once, by letting it check its config. Otherwise every process would compile the same on its own,
@@ -29,7 +31,7 @@ export async function compileServices(
         {
           stdio: "ignore",
           signal,
-          env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(options.stateDir) },
+          env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(options.stateDir, first.service) },
         },
       );
       await once(child, "exit").catch(() => {});

@@ -44,7 +44,7 @@ export async function startConsole({
       cwd: projectDir,
       stdio: ["ignore", "pipe", log, "ipc"],
       detached: true, // of its own session: the terminal's Ctrl-C reaches the launcher alone
-      env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(stateDir), WATERSHED_STATE_DIR: stateDir },
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCacheDir(stateDir, "console"), WATERSHED_STATE_DIR: stateDir },
     },
   );
   fs.closeSync(log);

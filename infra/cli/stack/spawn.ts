@@ -63,7 +63,7 @@ export function startNode(node: NodeToStart, options: SpawnOptions): StackProces
         detached: true,
         env: {
           ...process.env,
-          NODE_COMPILE_CACHE: compileCacheDir(options.stateDir),
+          NODE_COMPILE_CACHE: compileCacheDir(options.stateDir, node.service),
           WATERSHED_OVERRIDES: overrides,
           WATERSHED_STICKY_SECRET: process.env["WATERSHED_STICKY_SECRET"] ?? stickySecret,
         },

@@ -27,7 +27,8 @@ export const runFile = (dir: string): string => path.join(dir, "run.json");
 const containersFile = (dir: string): string => path.join(dir, "containers.json");
 /** Where the launcher takes commands. */
 export const controlFile = (dir: string): string => path.join(dir, "control.sock");
-export const compileCacheDir = (dir: string): string => path.join(dir, "compile-cache");
+/** Of a service, each its own: what is compiled under other flags of V8, as a name server sets them, is compiled and written anew. */
+export const compileCacheDir = (dir: string, service: string): string => path.join(dir, "compile-cache", service);
 export const logFile = (dir: string, node: string): string =>
   path.join(dir, "logs", `${node.replaceAll("/", "-")}.log`);
 
