@@ -145,6 +145,7 @@ export class SteeredService implements AdminPool {
     const endpoint = this.#pool.endpoints.find(({ id, host }) => id === address || host === address);
     if (!endpoint) return false;
     this.#options.override({ service: this.name, address: endpoint.host }, overrideOf[state]);
+    this.#pool.setEndpointState(endpoint.id, state);
     return true;
   }
 

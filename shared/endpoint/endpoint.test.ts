@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { addressOf, endpointAt, endpointsOf, pickMany, quickHealth, testPool } from "#test/support/pool.ts";
+import type { CheckResult } from "#shared/health/check.ts";
+import {
+  addressOf,
+  endpointAt,
+  endpointsOf,
+  passes,
+  pickMany,
+  quickHealth,
+  refuses,
+  testPool,
+} from "#test/support/pool.ts";
 
 describe("passive ejection", () => {
   const outlier = { consecutiveFailures: 2, ejectFor: "10s", maxEjectedPercent: 50 };
@@ -97,6 +107,30 @@ describe("passive ejection", () => {
     const { pool } = testPool({ endpoints: endpointsOf({}, {}) });
     for (let i = 0; i < 100; i++) endpointAt(pool, 0).failed(0, "TIMEOUT");
     expect(pool.eligibleCount).toBe(2);
+  });
+});
+
+describe("an operator's enable", () => {
+  it("ends the hold of an endpoint that flapped: `rise` checks bring it back", async () => {
+    const { pool, clock, servers } = testPool({ endpoints: endpointsOf({}), health: quickHealth });
+    const only = endpointAt(pool, 0);
+    pool.start();
+    const during = (result: CheckResult, seconds: number) => {
+      servers.set(only.id, result);
+      return clock.advance(seconds * 1_000);
+    };
+    await during(passes, 5);
+    for (let fall = 1; fall <= 3; fall++) {
+      await during(refuses, 4);
+      expect(only.eligible).toBe(false);
+      await during(passes, 5);
+      expect(only.eligible).toBe(fall < 3);
+    }
+    expect(pool.status().endpoints[0]?.reason).toBe("CHECK_REFUSED");
+    pool.setEndpointState(only.id, "enabled");
+    await clock.advance(2_000);
+    expect(only.eligible).toBe(true);
+    pool.stop();
   });
 });
 

@@ -5,6 +5,7 @@ import { parseSocketAddress } from "#shared/core/cidr.ts";
 import type { Clock, Timer } from "#shared/core/clock.ts";
 import { assert } from "#shared/core/error.ts";
 import type { Reason } from "#shared/core/error.ts";
+import { forgiveFlaps } from "#shared/health/state.ts";
 import type { HealthState } from "#shared/health/state.ts";
 import { Drain } from "./drain.ts";
 import { OutlierWindow } from "./outlier-window.ts";
@@ -232,9 +233,10 @@ export class Endpoint implements Candidate {
     this.#settle();
   }
 
-  /** @param cutAfterMs while it drains: then what is left is cut */
+  /** "enabled" ends a hold after flapping too. @param cutAfterMs while it drains: then what is left is cut */
   setAdmin(state: AdminState, cutAfterMs?: number): void {
     this.#admin = state;
+    if (state === "enabled") this.#health = forgiveFlaps(this.#health);
     this.drain.cancel();
     this.#settle();
     if (state === "draining" && cutAfterMs !== undefined) this.drain.cutAfter(cutAfterMs);

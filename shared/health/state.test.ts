@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assumedHealth, observe, unknownHealth } from "./state.ts";
+import { assumedHealth, forgiveFlaps, observe, unknownHealth } from "./state.ts";
 import type { HealthState } from "./state.ts";
 
 const rules = { fall: 3, rise: 2 };
@@ -145,6 +145,14 @@ describe("flap damping", () => {
       ["down", 2_000],
       ["up", 4_000],
     ]);
+  });
+
+  it("holds no longer once an operator has said that the server is well", () => {
+    const forgiven = forgiveFlaps(after("+---++---++---"));
+    expect(after("+", forgiven)).toMatchObject({ status: "down" });
+    const back = after("++", forgiven);
+    expect(back).toMatchObject({ status: "up", flaps: 0 });
+    expect(after("---++", back)).toMatchObject({ status: "up", flaps: 1 });
   });
 
   it("does not take an announced restart for a flap", () => {

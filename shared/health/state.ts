@@ -82,6 +82,11 @@ function whileDown(state: HealthState, pass: Observation, rules: HealthRules): H
   return { ...state, against, detail: `passes again, held for ${heldForSeconds} s after flapping` };
 }
 
+/** The state once an operator has said that the endpoint is well: it is held no more, and earlier flaps are forgotten. */
+export function forgiveFlaps(state: HealthState): HealthState {
+  return state.flaps === 0 ? state : { ...state, flaps: 0, heldUntilMs: 0 };
+}
+
 function goUp(state: HealthState, pass: Observation): HealthState {
   const cameBack = state.status === "down";
   return { ...state, status: "up", sinceMs: pass.atMs, ...why(pass), against: 0, cameBack };

@@ -62,7 +62,8 @@ async function healServers(origin: TopologyNode, names: readonly string[], tell:
   }
 }
 
-/** Drains those endpoints of a view, or enables those of them that are drained or disabled. The node itself tells so. */
+/** Drains those endpoints of a view, or enables those of them that are drained, disabled, or down and perhaps held after
+ * flapping. The node itself tells so. */
 async function setEndpoints(action: "drain" | "enable", { watcher, addresses }: View): Promise<void> {
   let pools: readonly PoolStatus[];
   try {
@@ -71,7 +72,7 @@ async function setEndpoints(action: "drain" | "enable", { watcher, addresses }: 
     if (action === "enable") return; // It is gone, and with it whatever it was told.
     throw error;
   }
-  const set = action === "drain" ? ["up", "down", "ejected", "unknown"] : ["draining", "disabled"];
+  const set = action === "drain" ? ["up", "down", "ejected", "unknown"] : ["draining", "disabled", "down"];
   for (const pool of pools)
     for (const { address, state } of pool.endpoints)
       if (isOneOf(address, addresses) && set.includes(state))

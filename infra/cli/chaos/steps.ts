@@ -14,7 +14,7 @@ export type Step =
   | { readonly do: "post"; readonly node: TopologyNode; readonly path: string; readonly what: string }
   /** Those of these servers that are not running. */
   | { readonly do: "heal servers"; readonly origin: TopologyNode; readonly names: readonly string[] }
-  /** Those who send work there send no new one, or do so again. */
+  /** Those who send work there send no new one, or do so again, and hold nobody back for having fallen often. */
   | { readonly do: "drain" | "enable"; readonly view: View };
 
 const drillOf = { kill: "stop", stop: "stop", pause: "hang" } as const;
@@ -36,7 +36,7 @@ export function stepsOf(verb: Verb, target: Target, nodes: readonly TopologyNode
           origin,
           names: servers.map(({ name }) => name),
         })),
-        ...viewsOf(target, nodes, "direct", []).map((view): Step => ({ do: "enable", view })),
+        ...viewsOf(target, nodes, "all", []).map((view): Step => ({ do: "enable", view })),
       ];
     case "kill":
     case "stop":
